@@ -200,6 +200,45 @@ impl MathBackend {
     }
 }
 
+/// How weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Precision {
+    /// IEEE 754 single precision.
+    #[default]
+    F32,
+    /// IEEE 754 half precision; widened to f32 exactly before use.
+    F16,
+}
+
+impl Precision {
+    /// Every precision of the format.
+    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
+
+    /// The word for people and command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+
+    /// The precision of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
+    /// Bytes of one weight.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
+/// Dense layers in order, without an allocator.
+pub type Layers = Vec<Layer, MAX_LAYERS>;
+
 /// What a network is, without its weights, `[n, inputs] -> [n, outputs]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Architecture {
@@ -211,7 +250,7 @@ pub struct Architecture {
     /// layer h becomes V + h·(U - V). `None` for a plain network.
     pub gate: Option<Activation>,
     /// Dense layers, the output layer last.
-    pub layers: Vec<Layer, MAX_LAYERS>,
+    pub layers: Layers,
     /// Whether a scale and an offset follow the last activation.
     pub output_affine: bool,
 }

@@ -1,4 +1,18 @@
-//! Evaluates folded coordinate networks without an allocator.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod activation;
+pub mod decode;
+mod dense;
+pub mod describe;
+pub mod error;
 pub mod format;
+mod header;
+pub mod math;
+mod model;
+
+pub use decode::{Axis, GridDecoder};
+pub use describe::Quantity;
+pub use error::{EvalError, LoadError, SelfTestError};
+pub use model::Model;

@@ -1,0 +1,83 @@
+//! The command line: one file per subcommand; parse and hand over, nothing else.
+
+mod demo;
+mod eval;
+mod export;
+mod fit;
+mod import;
+mod info;
+mod words;
+
+use std::{
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use clap::{Parser, Subcommand};
+use rwf_runtime::Model;
+
+use crate::error::{Error, Result};
+
+/// Fits coordinate networks with Random Weight Factorization to images, tables, sounds and arrays, and writes
+/// them as compact model files for microcontrollers and browsers.
+#[derive(Parser)]
+#[command(name = "rwf", version, after_help = "Start here:\n  rwf demo\n  rwf fit photo.png\n  rwf fit calibration.csv\n\nEvery subcommand has an example in its --help.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Fit(Box<fit::Args>),
+    Eval(eval::Args),
+    Info(info::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Demo(demo::Args),
+}
+
+/// Runs the command; 0 when all went well, 2 for bad input, 1 for a failed run, 130 after Ctrl-C.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Fit(args) => fit::run(*args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Demo(args) => demo::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rwf: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
+fn interrupt() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    // Setting a handler fails only when one is set already, and then that one is in charge.
+    let _ = ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this step; checkpoint and model are being written (again: stop at once)");
+    });
+    flag
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })
+}
+
+fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
+    Model::new(bytes).map_err(|e| Error::Model { path: path.into(), message: e.to_string() })
+}

@@ -1,0 +1,5 @@
+//! Wiring, and nothing else: a signal, a network, an observation, the loop.
+
+pub mod decode;
+pub mod export;
+pub mod fit;

@@ -1,0 +1,127 @@
+//! What a run needs to go on: raw factors, optimizer moments, step, config, and the scales of the signal.
+
+use std::path::Path;
+
+use rwf_runtime::format::{CHECKPOINT_FORMAT, FORMAT, key};
+
+use crate::{
+    config::RunConfig,
+    container::{self, Stored, Words},
+    error::{Error, Result},
+    export::Description,
+    file::write_atomically,
+    fold::Normalization,
+    network::Parameter,
+};
+
+/// Version of the checkpoint written by this crate.
+const VERSION: &str = "1";
+const MOMENT: &str = "adam.";
+
+/// A run at the end of a step.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// Steps done.
+    pub step: u64,
+    /// The record of the run.
+    pub config: RunConfig,
+    /// Between physical units and the network's.
+    pub normalization: Normalization,
+    /// What the model file will say.
+    pub description: Description,
+    /// Hash of the signal, so that a run does not go on with another one.
+    pub signal_hash: u64,
+    /// Trained parameters.
+    pub parameters: Vec<Parameter>,
+    /// Adam's moments.
+    pub moments: Vec<Parameter>,
+}
+
+mod word {
+    pub(super) const STEP: &str = "step";
+    pub(super) const CONFIG: &str = "config";
+    pub(super) const NORMALIZATION: &str = "normalization";
+    pub(super) const SIGNAL_HASH: &str = "signal_hash";
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint; a file of before stays whole until the new one is.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut words = Words::new();
+        let mut put = |key: &str, value: String| words.insert(key.to_owned(), value);
+        put(key::FORMAT, CHECKPOINT_FORMAT.into());
+        put(key::VERSION, VERSION.into());
+        put(word::STEP, self.step.to_string());
+        put(word::CONFIG, self.config.to_toml());
+        put(word::NORMALIZATION, serde_json::to_string(&self.normalization).expect("plain numbers"));
+        put(word::SIGNAL_HASH, format!("{:016x}", self.signal_hash));
+        put(key::SIGNAL, self.description.signal.clone());
+        put(key::INPUTS, self.description.inputs.clone());
+        put(key::OUTPUTS, self.description.outputs.clone());
+        if let Some(grid) = &self.description.grid {
+            put(key::GRID, grid.clone());
+        }
+        put(key::PROVENANCE, self.description.provenance.clone());
+        let tensors: Vec<Stored> = self
+            .parameters
+            .iter()
+            .chain(&self.moments)
+            .map(|p| Stored::f32(&p.name, &p.shape, &p.values))
+            .collect();
+        write_atomically(path, &container::write(&tensors, &words))
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when there is no such file, [`Error::Checkpoint`] when it is something else, a model say.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+        let bad = |message: String| Error::Checkpoint { path: path.into(), message };
+        let (words, tensors) = container::read(&bytes).map_err(bad)?;
+        let get = |key: &str| words.get(key).cloned().ok_or_else(|| bad(format!("has no word `{key}`")));
+        match words.get(key::FORMAT).map(String::as_str) {
+            Some(CHECKPOINT_FORMAT) => {}
+            Some(FORMAT) => {
+                let message = "is a folded model, expected a training checkpoint: the factors are gone from a model; \
+                               `checkpoint.safetensors` in the run folder has them";
+                return Err(bad(message.into()));
+            }
+            other => {
+                return Err(bad(format!("format is {other:?}, expected `{CHECKPOINT_FORMAT}`")));
+            }
+        }
+        let version = get(key::VERSION)?;
+        if version != VERSION {
+            return Err(bad(format!("checkpoint version is {version}, expected {VERSION}")));
+        }
+        let number = |key: &str, radix| {
+            let word = get(key)?;
+            u64::from_str_radix(&word, radix).map_err(|_| bad(format!("`{key}` is `{word}`, expected a number")))
+        };
+        let config = RunConfig::from_toml(&get(word::CONFIG)?).map_err(|e| bad(e.to_string()))?;
+        let normalization = serde_json::from_str(&get(word::NORMALIZATION)?)
+            .map_err(|e| bad(format!("`{}`: {e}", word::NORMALIZATION)))?;
+        let (moments, parameters) = tensors.into_iter().partition(|p| p.name.starts_with(MOMENT));
+        Ok(Self {
+            step: number(word::STEP, 10)?,
+            config,
+            normalization,
+            description: Description {
+                signal: get(key::SIGNAL)?,
+                inputs: get(key::INPUTS)?,
+                outputs: get(key::OUTPUTS)?,
+                grid: words.get(key::GRID).cloned(),
+                error: None,
+                provenance: get(key::PROVENANCE)?,
+            },
+            signal_hash: number(word::SIGNAL_HASH, 16)?,
+            parameters,
+            moments,
+        })
+    }
+}

@@ -1,0 +1,17 @@
+//! 5 Training: one loop, and what it needs: batches, a learning rate, metrics, checkpoints, a word on how it goes.
+
+mod batch;
+pub mod checkpoint;
+mod fit;
+pub mod metrics;
+pub mod progress;
+pub mod run_folder;
+mod schedule;
+
+pub use batch::Batches;
+pub use checkpoint::Checkpoint;
+pub use fit::{Evaluation, Measured, Monitor, Outcome, Stop, fit};
+pub use metrics::Metrics;
+pub use progress::Progress;
+pub use run_folder::RunFolder;
+pub use schedule::Schedule;
