@@ -165,10 +165,10 @@ impl<'a> Model<'a> {
     /// [`EvalError`] when a slice has the wrong length; `y` is then untouched.
     pub fn eval_batch(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), EvalError> {
         let (inputs, outputs, need) = (self.inputs(), self.outputs(), self.scratch_len());
-        if inputs == 0 || outputs == 0 || x.len() % inputs != 0 {
+        if inputs == 0 || outputs == 0 || !x.len().is_multiple_of(inputs) {
             return Err(EvalError::InputLength);
         }
-        if y.len() % outputs != 0 || y.len() / outputs != x.len() / inputs {
+        if !y.len().is_multiple_of(outputs) || y.len() / outputs != x.len() / inputs {
             return Err(EvalError::OutputLength);
         }
         if scratch.len() < need {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rwf_runtime::{
-    Model, SelfTestError,
+    Model, Quantity, SelfTestError,
     format::{Mapping, key},
 };
 
@@ -42,18 +42,13 @@ fn print(model: &Model<'_>, bytes: usize) {
     );
     let word = |name| model.metadata(name);
     println!("signal         {}", word(key::SIGNAL).unwrap_or("unknown"));
-    for (title, count, get) in [
-        ("input", a.inputs, Model::input as fn(&Model<'_>, usize) -> _),
-        ("output", a.outputs(), Model::output as fn(&Model<'_>, usize) -> _),
-    ] {
-        for i in 0..count {
-            match get(model, i) {
-                Some(q) if q.unit.is_empty() => println!("{title:<14} {} in {} .. {}", q.name, q.lo, q.hi),
-                Some(q) => println!("{title:<14} {} in {} .. {} {}", q.name, q.lo, q.hi, q.unit),
-                None => println!("{title:<14} {i}"),
-            }
-        }
-    }
+    let line = |title: &str, q: Option<Quantity<'_>>, i: usize| match q {
+        Some(q) if q.unit.is_empty() => println!("{title:<14} {} in {} .. {}", q.name, q.lo, q.hi),
+        Some(q) => println!("{title:<14} {} in {} .. {} {}", q.name, q.lo, q.hi, q.unit),
+        None => println!("{title:<14} {i}"),
+    };
+    (0..a.inputs).for_each(|i| line("input", model.input(i), i));
+    (0..a.outputs()).for_each(|i| line("output", model.output(i), i));
     if let Some(grid) = word(key::GRID) {
         println!("sampling       {grid}");
     }

@@ -2,13 +2,14 @@
 
 use rwf_runtime::{
     Model,
-    format::{NativeGrid, key},
+    describe::{self, NativeGrid},
+    format::key,
 };
 
 use crate::{
     error::{Error, Result},
     evaluate::evaluate,
-    signal::{Axis, Encoding, Layout, Order, Quantity, Sampling, Signal, SignalKind},
+    signal::{Axis, Layout, Order, Quantity, Sampling, Signal, SignalKind},
 };
 
 /// Most samples decoded at once.
@@ -98,7 +99,6 @@ pub fn grid(model: &Model<'_>, counts: Option<&[usize]>) -> Result<Signal> {
     let mut decoded = Signal {
         kind,
         name: "decoded".into(),
-        encoding: Encoding::of_range(kind, &outputs, &inputs, &counts),
         inputs,
         outputs,
         layout: Layout::Grid { axes, sampling, order },
@@ -126,12 +126,12 @@ fn axis(quantity: &Quantity, count: usize, sampling: Sampling) -> Axis {
 
 fn translate(grid: &NativeGrid) -> (Sampling, Order) {
     let sampling = match grid.sampling {
-        rwf_runtime::format::Sampling::Cell => Sampling::Cell,
-        rwf_runtime::format::Sampling::Node => Sampling::Node,
+        describe::Sampling::Cell => Sampling::Cell,
+        describe::Sampling::Node => Sampling::Node,
     };
     let order = match grid.order {
-        rwf_runtime::format::Order::FirstFastest => Order::FirstFastest,
-        rwf_runtime::format::Order::LastFastest => Order::LastFastest,
+        describe::Order::FirstFastest => Order::FirstFastest,
+        describe::Order::LastFastest => Order::LastFastest,
     };
     (sampling, order)
 }

@@ -16,6 +16,7 @@ use crate::{
 
 /// Version of the checkpoint written by this crate.
 const VERSION: &str = "1";
+/// Prefix of the names of moments.
 const MOMENT: &str = "adam.";
 
 /// A run at the end of a step.

@@ -1,0 +1,21 @@
+//! Every tolerance of the tests, in one table. `EPS32` is the spacing of f32 at 1.
+
+/// Spacing of f32 at 1.
+pub const EPS32: f64 = 1.2e-7;
+
+/// Functions of two parameterizations of the same W0, absolute, outputs of order 1: W0 is rounded to f32 once in
+/// each, and a SIREN amplifies that by omega0 a layer.
+pub const START: f64 = 2e-5;
+
+/// Gradients of the tensor engine against finite differences in f64, relative to the largest of the tensor.
+pub const GRADIENT: f64 = 2e-4;
+
+/// Values of the tensor engine or the runtime against the f64 oracle, relative to the largest output: rounding of
+/// a few thousand f32 operations, times a SIREN's amplification.
+pub const FORWARD: f64 = 3e-5;
+
+/// Folding in f64 against the unfolded network in f64, relative.
+pub const FOLD: f64 = 1e-11;
+
+/// Optimizer in f32 against f64 over a few steps, relative.
+pub const OPTIMIZER: f64 = 2e-5;
