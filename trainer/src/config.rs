@@ -235,12 +235,13 @@ fn plain(error: &toml::de::Error) -> String {
 }
 
 /// Lays `over` on `under`, table by table. A table of another `kind` replaces the one below it whole: the fields
-/// of one variant mean nothing to the next.
+/// of one variant mean nothing to the next. (A signal's kind is not such a choice: its fields are common to all.)
 fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
-                let other_kind = above.get("kind").is_some_and(|k| below.get("kind") != Some(k));
+                let kinds = (below.get("kind"), above.get("kind"));
+                let other_kind = key != "signal" && matches!(kinds, (Some(b), Some(a)) if a != b);
                 if other_kind {
                     *below = above;
                 } else {

@@ -329,7 +329,7 @@ mod tests {
                     moved[k].values[i] = at + by;
                     (f64::from(at + by), loss_f64(network, &moved, x, y))
                 };
-                let ((hi, above), (lo, below)) = (loss(1e-3), loss(-1e-3));
+                let ((hi, above), (lo, below)) = (loss(2e-4), loss(-2e-4));
                 moved[k].values[i] = at;
                 (above - below) / (hi - lo)
             })

@@ -110,7 +110,7 @@ pub fn run(
         &mut progress,
     )?;
     let seconds = started.elapsed().as_secs_f64();
-    run.finish(outcome, device_name, seconds)
+    run.finish(outcome, seconds)
 }
 
 struct Run {
@@ -241,9 +241,9 @@ impl Run {
         )
     }
 
-    fn finish(mut self, outcome: Outcome, device: &str, seconds: f64) -> Result<Report> {
+    fn finish(mut self, outcome: Outcome, seconds: f64) -> Result<Report> {
         let m = &mut self.monitor;
-        m.description.provenance = self.config.provenance(outcome.step, device);
+        m.description.provenance = self.config.provenance(outcome.step, &m.device);
         if !matches!(outcome.stop, Stop::Steps | Stop::Target) {
             // Interrupted or diverged: what the engine stands at is what the run goes on from.
             m.checkpoint(self.engine.as_ref(), outcome.step)?;
@@ -278,6 +278,7 @@ struct SignalMonitor {
     normalization: Normalization,
     description: Description,
     folder: RunFolder,
+    device: String,
     log: MetricsLog,
     signal_hash: u64,
     coordinates: Vec<f32>,
@@ -331,6 +332,7 @@ impl SignalMonitor {
         Ok(Self {
             coordinates: signal.coordinates_f32(),
             description: Description::of(&signal, config.provenance(0, device)),
+            device: device.to_owned(),
             log: log(columns)?,
             signal_hash: hash(&signal),
             monitored: thin((0..n).collect()),
@@ -383,7 +385,10 @@ impl SignalMonitor {
             step,
             config: self.config.clone(),
             normalization: self.normalization.clone(),
-            description: self.description.clone(),
+            description: Description {
+                provenance: self.config.provenance(step, &self.device),
+                ..self.description.clone()
+            },
             signal_hash: self.signal_hash,
             parameters: engine.parameters()?,
             moments: engine.moments()?,
