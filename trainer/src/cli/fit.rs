@@ -27,7 +27,7 @@ model.safetensors. A config.toml can be given back with --config; options on the
 
 /// Fit a network to an image (PNG, JPEG, TIFF), a table (CSV), a sound (WAV) or an array (NPY)
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct Args {
     /// File of the signal
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
@@ -110,7 +110,7 @@ struct NetworkArgs {
     #[arg(long)]
     param: Option<Param>,
     /// Mean of the factorization's log scale [default: 1]
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long)]
     mu: Option<f64>,
     /// Standard deviation of the factorization's log scale [default: 0.1]
     #[arg(long)]

@@ -1,5 +1,5 @@
 //! What the tests of the command share: a scratch folder, small signals, and running `rwf`.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::{
     path::{Path, PathBuf},
