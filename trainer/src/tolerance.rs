@@ -19,3 +19,8 @@ pub const FOLD: f64 = 1e-11;
 
 /// Optimizer in f32 against f64 over a few steps, relative.
 pub const OPTIMIZER: f64 = 2e-5;
+
+/// Values of a model file in physical units against the f64 oracle in the network's, relative to half the range:
+/// coordinates rounded to f32 (up to 3 units away from 0 in units of half the domain) pass through the steepest
+/// mapping and a SIREN's layers.
+pub const PHYSICAL: f64 = 2e-4;
