@@ -1,5 +1,7 @@
 //! What the whole-pipeline tests share: networks trained a little and folded into files.
 
+pub mod wmm;
+
 use candle_core::Device;
 use rwf_runtime::format::{MathBackend, Precision};
 use rwf_trainer::{

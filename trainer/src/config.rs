@@ -182,18 +182,22 @@ pub fn defaults(kind: SignalKind, inputs: usize, samples: usize) -> Table {
             "
             [network]
             architecture = 'siren'
-            hidden = 96
+            hidden = 64
             depth = 3
             [training]
-            steps = 3000
+            steps = 2500
             batch = 4096
-            learning_rate = 5e-4
+            learning_rate = 1e-3
             "
         }
     };
     let parse = |text: &str| text.parse::<Table>().expect("constant text");
     let mut table = parse(common);
     merge(&mut table, parse(own));
+    // A photograph of some size has more to say than a thumbnail.
+    if matches!(kind, SignalKind::Image | SignalKind::Array) && samples > 32_768 {
+        merge(&mut table, parse("[network]\nhidden = 128\n[training]\nlearning_rate = 5e-4"));
+    }
     // A handful of rows is too dear to hold any back.
     if kind == SignalKind::Table && samples >= 100 {
         merge(&mut table, parse("[signal]\nvalidation = 0.1"));
