@@ -25,8 +25,7 @@ impl<'a> Quantity<'a> {
         let part = list.split(';').nth(index)?;
         let (rest, hi) = part.rsplit_once(' ')?;
         let (label, lo) = rest.rsplit_once(' ')?;
-        let (name, unit) =
-            label.strip_suffix(']').and_then(|l| l.split_once('[')).unwrap_or((label, ""));
+        let (name, unit) = label.strip_suffix(']').and_then(|l| l.split_once('[')).unwrap_or((label, ""));
         Some(Self { name, unit, lo: lo.parse().ok()?, hi: hi.parse().ok()? })
     }
 }

@@ -95,15 +95,8 @@ pub enum Activation {
 
 impl Activation {
     /// Every activation, in the order of the format's table.
-    pub const ALL: [Self; 7] = [
-        Self::Identity,
-        Self::Relu,
-        Self::Tanh,
-        Self::Sine,
-        Self::Sigmoid,
-        Self::Gelu,
-        Self::Swish,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Identity, Self::Relu, Self::Tanh, Self::Sine, Self::Sigmoid, Self::Gelu, Self::Swish];
 
     /// The word the file uses.
     pub const fn name(self) -> &'static str {

@@ -90,9 +90,10 @@ impl<'a> Header<'a> {
         for _ in 0..self.spans.len() {
             let Some(span) = self.spans.iter().find(|s| s.start == cursor && s.end > cursor) else {
                 let over = self.spans.iter().find(|s| s.start < cursor && s.end > cursor);
-                let twice = self.spans.iter().find(|s| {
-                    self.spans.iter().any(|o| o.name != s.name && o.start == s.start && o.end > s.start)
-                });
+                let twice = self
+                    .spans
+                    .iter()
+                    .find(|s| self.spans.iter().any(|o| o.name != s.name && o.start == s.start && o.end > s.start));
                 return Err(over.or(twice).map_or(LoadError::Gap, |s| LoadError::Overlap(s.name)));
             };
             cursor = span.end;

@@ -14,8 +14,8 @@ use crate::{
     header::{self, Header, Words},
 };
 
-/// Points of the widest tile.
-const WIDE: usize = 16;
+/// Points of the widest tile; a microcontroller has no registers for more than [`NARROW`].
+const WIDE: usize = if cfg!(target_os = "none") { NARROW } else { 16 };
 /// Points of the narrow tile, for cores with few registers.
 const NARROW: usize = 4;
 /// The one NaN that leaves the runtime: which one arithmetic makes differs from target to target.
@@ -369,10 +369,7 @@ impl<'a> Reader<'_, 'a> {
         (kernel, bias): (TensorName, TensorName),
         [inputs, outputs]: [usize; 2],
     ) -> Result<Dense<'a>, LoadError> {
-        Ok(Dense {
-            kernel: self.weights(kernel, 2, [inputs, outputs])?,
-            bias: self.weights(bias, 1, [1, outputs])?,
-        })
+        Ok(Dense { kernel: self.weights(kernel, 2, [inputs, outputs])?, bias: self.weights(bias, 1, [1, outputs])? })
     }
 
     /// The shape of a matrix, within the format's limits.

@@ -9,8 +9,24 @@ use rwf_runtime::math::{Math, Polynomial};
 type Row = (&'static str, fn(f32) -> f32, fn(f64) -> f64, f32, f32, f64, f64);
 
 const TABLE: [Row; 7] = [
-    ("sin_turns", Polynomial::sin_turns, |t| (std::f64::consts::TAU * (t - t.round())).sin(), -1024.0, 1024.0, 1.0, 1.3e-7),
-    ("cos_turns", Polynomial::cos_turns, |t| (std::f64::consts::TAU * (t - t.round())).cos(), -1024.0, 1024.0, 1.0, 1.3e-7),
+    (
+        "sin_turns",
+        Polynomial::sin_turns,
+        |t| (std::f64::consts::TAU * (t - t.round())).sin(),
+        -1024.0,
+        1024.0,
+        1.0,
+        2.5e-7,
+    ),
+    (
+        "cos_turns",
+        Polynomial::cos_turns,
+        |t| (std::f64::consts::TAU * (t - t.round())).cos(),
+        -1024.0,
+        1024.0,
+        1.0,
+        2.5e-7,
+    ),
     ("exp", Polynomial::exp, f64::exp, -87.0, 88.0, 0.0, 1.5e-7),
     ("tanh", Polynomial::tanh, f64::tanh, -100.0, 100.0, 0.0, 2.5e-7),
     ("sigmoid", Polynomial::sigmoid, |x| 1.0 / (1.0 + (-x).exp()), -80.0, 80.0, 0.0, 3.0e-7),

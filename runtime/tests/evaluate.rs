@@ -53,9 +53,7 @@ fn oracle(file: &mut File, x: &[f64]) -> Vec<f64> {
     }
     let activations = file.word("activations").clone();
     let gate = file.words.iter().find(|w| w.0 == "gate").map(|w| w.1.clone());
-    let gate = gate.map(|g| {
-        (dense(file, "encoder.0", &features, &g), dense(file, "encoder.1", &features, &g))
-    });
+    let gate = gate.map(|g| (dense(file, "encoder.0", &features, &g), dense(file, "encoder.1", &features, &g)));
     let mut h = features;
     let last = activations.split(',').count() - 1;
     for (n, activation) in activations.split(',').enumerate() {

@@ -80,9 +80,7 @@ impl Trained {
     /// Physical coordinates of points in the network's own, `[n, 2]`.
     pub fn physical(&self, x: &[f32]) -> Vec<f32> {
         let n = &self.normalization;
-        let unit = |(i, &x): (usize, &f32)| {
-            (n.input_centre[i % 2] + n.input_half[i % 2] * f64::from(x)) as f32
-        };
+        let unit = |(i, &x): (usize, &f32)| (n.input_centre[i % 2] + n.input_half[i % 2] * f64::from(x)) as f32;
         x.iter().enumerate().map(unit).collect()
     }
 }

@@ -50,7 +50,10 @@ fn a_photograph_reaches_30_db_with_the_defaults() {
         let path = folder.path().join("crop.png");
         photo.crop_imm(x, y, 128, 128).save(&path).unwrap();
         let report = fit(folder.path(), &path, LoadOptions::default(), "");
-        println!("astronaut crop at {x},{y}: {:.2} dB in {:.0} s, {} bytes", report.all.psnr, report.seconds, report.bytes);
+        println!(
+            "astronaut crop at {x},{y}: {:.2} dB in {:.0} s, {} bytes",
+            report.all.psnr, report.seconds, report.bytes
+        );
         assert!(report.all.psnr >= 30.0);
     }
 }

@@ -155,7 +155,6 @@ pub fn defaults(kind: SignalKind, inputs: usize, samples: usize) -> Table {
             "
             [network]
             architecture = 'mlp'
-            activation = 'tanh'
             hidden = 32
             depth = 3
             [training]
@@ -226,12 +225,9 @@ pub fn resolve(layers: impl IntoIterator<Item = Table>) -> Result<RunConfig> {
 /// # Errors
 /// [`Error::Io`] when it cannot be read, [`Error::Config`] when it is not TOML.
 pub fn read_layer(path: &Path) -> Result<Table> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
-    text.parse().map_err(|e: toml::de::Error| Error::Config {
-        field: path.display().to_string(),
-        message: plain(&e),
-    })
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    text.parse().map_err(|e: toml::de::Error| Error::Config { field: path.display().to_string(), message: plain(&e) })
 }
 
 fn plain(error: &toml::de::Error) -> String {
@@ -265,9 +261,7 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Config`] as for [`resolve`].
     pub fn from_toml(text: &str) -> Result<Self> {
-        let table = text
-            .parse::<Table>()
-            .map_err(|e| Error::Config { field: "config".into(), message: plain(&e) })?;
+        let table = text.parse::<Table>().map_err(|e| Error::Config { field: "config".into(), message: plain(&e) })?;
         resolve([table])
     }
 

@@ -34,12 +34,7 @@ impl Stored {
 
     /// A tensor as another file holds it, byte for byte.
     pub fn raw(name: &str, view: &TensorView<'_>) -> Self {
-        Self {
-            name: name.to_owned(),
-            dtype: view.dtype(),
-            shape: view.shape().to_vec(),
-            bytes: view.data().to_vec(),
-        }
+        Self { name: name.to_owned(), dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() }
     }
 }
 
@@ -74,9 +69,8 @@ pub fn read(bytes: &[u8]) -> Result<(Words, Vec<Parameter>), String> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| format!("not a safetensors file ({e})"))?;
     let mut tensors = Vec::new();
     for (name, view) in file.iter() {
-        let values = to_f32(view.dtype(), view.data()).ok_or_else(|| {
-            format!("tensor `{name}` is {:?}; expected F64, F32, F16 or BF16", view.dtype())
-        })?;
+        let values = to_f32(view.dtype(), view.data())
+            .ok_or_else(|| format!("tensor `{name}` is {:?}; expected F64, F32, F16 or BF16", view.dtype()))?;
         tensors.push(Parameter { name: name.to_owned(), shape: view.shape().to_vec(), values });
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -88,8 +82,7 @@ pub fn read(bytes: &[u8]) -> Result<(Words, Vec<Parameter>), String> {
 /// # Errors
 /// A sentence saying that it is no safetensors file.
 pub fn words(bytes: &[u8]) -> Result<Words, String> {
-    let (_, metadata) =
-        SafeTensors::read_metadata(bytes).map_err(|e| format!("not a safetensors file ({e})"))?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| format!("not a safetensors file ({e})"))?;
     Ok(metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 

@@ -14,14 +14,11 @@ pub fn evaluate(model: &Model<'_>, coordinates: &[f32]) -> Vec<f32> {
     let (inputs, outputs) = (model.inputs(), model.outputs());
     assert_eq!(coordinates.len() % inputs, 0, "coordinates are [n, {inputs}]");
     let mut values = vec![0.0; coordinates.len() / inputs * outputs];
-    values
-        .par_chunks_mut(CHUNK * outputs)
-        .zip(coordinates.par_chunks(CHUNK * inputs))
-        .for_each_init(
-            || vec![0.0; model.batch_scratch_len()],
-            |scratch, (y, x)| {
-                model.eval_batch(x, y, scratch).expect("lengths come from the model");
-            },
-        );
+    values.par_chunks_mut(CHUNK * outputs).zip(coordinates.par_chunks(CHUNK * inputs)).for_each_init(
+        || vec![0.0; model.batch_scratch_len()],
+        |scratch, (y, x)| {
+            model.eval_batch(x, y, scratch).expect("lengths come from the model");
+        },
+    );
     values
 }

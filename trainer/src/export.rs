@@ -128,13 +128,7 @@ fn words(dense: &DenseNetwork, description: &Description, math: MathBackend) -> 
     words
 }
 
-fn push(
-    weights: &mut Vec<Stored>,
-    kernel: &str,
-    bias: &str,
-    layer: &HostDense,
-    precision: Precision,
-) -> Result<()> {
+fn push(weights: &mut Vec<Stored>, kernel: &str, bias: &str, layer: &HostDense, precision: Precision) -> Result<()> {
     weights.push(stored(kernel, &[layer.inputs, layer.outputs], &layer.kernel, precision)?);
     weights.push(stored(bias, &[layer.outputs], &layer.bias, precision)?);
     Ok(())

@@ -164,14 +164,12 @@ mod tests {
         for architecture in [ArchitectureKind::Mlp, ArchitectureKind::Siren, ArchitectureKind::ModifiedMlp] {
             for mapping in mappings {
                 for output_activation in [ActivationKind::Identity, ActivationKind::Sigmoid] {
-                    let config =
-                        NetworkConfig { mapping, output_activation, ..NetworkConfig::new(architecture, 7, 2) };
+                    let config = NetworkConfig { mapping, output_activation, ..NetworkConfig::new(architecture, 7, 2) };
                     let (network, start) = Network::new(&config, 2, 3, &mut Rng::new(2)).unwrap();
                     let dense = network.dense_f64(&start);
                     let folded = fold(&dense, &n);
                     for x in [[0.3, -0.9], [-1.0, 1.0]] {
-                        let physical: Vec<f64> =
-                            (0..2).map(|i| n.input_centre[i] + n.input_half[i] * x[i]).collect();
+                        let physical: Vec<f64> = (0..2).map(|i| n.input_centre[i] + n.input_half[i] * x[i]).collect();
                         let expected = forward_f64(&dense, &x);
                         for (o, found) in forward_f64(&folded, &physical).into_iter().enumerate() {
                             let back = (found - n.output_centre[o]) / n.output_half[o];

@@ -20,9 +20,8 @@ impl Rng {
 
     /// An independent generator that depends on the seed and `name` alone, not on what was drawn before.
     pub fn stream(&self, name: &str) -> Self {
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash =
+            name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         let mut chacha = ChaCha12Rng::seed_from_u64(self.seed);
         chacha.set_stream(hash);
         Self { seed: self.seed, chacha, spare: None }

@@ -142,11 +142,8 @@ fn a_full_disk_leaves_the_old_model_intact() {
     bench.ok("fit t.csv -o wide.safetensors --hidden 128 --depth 2 --steps 2");
     let rwf = env!("CARGO_BIN_EXE_rwf");
     let script = format!("trap '' XFSZ; ulimit -f 16; exec {rwf} export wide.run -o kept.safetensors --force");
-    let out = std::process::Command::new("bash")
-        .args(["-c", &script])
-        .current_dir(bench.path(""))
-        .output()
-        .expect("a shell");
+    let out =
+        std::process::Command::new("bash").args(["-c", &script]).current_dir(bench.path("")).output().expect("a shell");
     assert_eq!(out.status.code(), Some(2), "{}", stderr(&out));
     assert!(stderr(&out).contains("kept.safetensors"), "{}", stderr(&out));
     assert_eq!(std::fs::read(bench.path("kept.safetensors")).unwrap(), before);

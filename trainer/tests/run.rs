@@ -16,14 +16,8 @@ fn a_run_folder_holds_everything() {
     bench.image("a.png");
     let said = bench.ok(&format!("fit a.png {SMALL} --steps 20"));
     assert!(said.contains("PSNR") && said.contains("a.safetensors"), "{said}");
-    let expected = [
-        "checkpoint.safetensors",
-        "comparison.png",
-        "config.toml",
-        "loss.png",
-        "metrics.csv",
-        "model.safetensors",
-    ];
+    let expected =
+        ["checkpoint.safetensors", "comparison.png", "config.toml", "loss.png", "metrics.csv", "model.safetensors"];
     assert_eq!(names(&bench.path("a.run")), expected);
     assert_eq!(read(bench.path("a.safetensors")), read(bench.path("a.run/model.safetensors")));
     for picture in ["loss.png", "comparison.png"] {
@@ -105,12 +99,8 @@ fn a_killed_run_goes_on() {
     bench.image("a.png");
     let line = format!("fit a.png {SMALL} --steps 2000");
     bench.ok(&format!("{line} -o straight.safetensors"));
-    let mut child = bench
-        .command()
-        .args(line.split_whitespace())
-        .args(["-o", "killed.safetensors", "--quiet"])
-        .spawn()
-        .unwrap();
+    let mut child =
+        bench.command().args(line.split_whitespace()).args(["-o", "killed.safetensors", "--quiet"]).spawn().unwrap();
     while !bench.path("killed.run/checkpoint.safetensors").exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
@@ -133,7 +123,8 @@ fn a_signal_that_changed_is_not_resumed() {
 fn divergence_keeps_the_last_good_model() {
     let bench = Bench::new();
     bench.table("t.csv");
-    let line = "fit t.csv --hidden 16 --depth 2 --activation relu --param plain --lr 1e6 --steps 200 --schedule constant";
+    let line =
+        "fit t.csv --hidden 16 --depth 2 --activation relu --param plain --lr 1e6 --steps 200 --schedule constant";
     let out = bench.rwf(line.split_whitespace());
     assert_eq!(out.status.code(), Some(1), "{}", stderr(&out));
     assert!(stderr(&out).contains("diverged") && stderr(&out).contains("--lr"), "{}", stderr(&out));

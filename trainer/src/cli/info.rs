@@ -35,11 +35,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
 
 fn print(model: &Model<'_>, bytes: usize) {
     let a = model.architecture();
-    println!(
-        "file           {bytes} bytes, {} of them weights ({})",
-        model.weight_bytes(),
-        model.precision().name()
-    );
+    println!("file           {bytes} bytes, {} of them weights ({})", model.weight_bytes(), model.precision().name());
     let word = |name| model.metadata(name);
     println!("signal         {}", word(key::SIGNAL).unwrap_or("unknown"));
     let line = |title: &str, q: Option<Quantity<'_>>, i: usize| match q {
@@ -73,11 +69,7 @@ fn print(model: &Model<'_>, bytes: usize) {
         4 * model.batch_scratch_len()
     );
     println!("maths          {}", model.math().name());
-    for (title, name) in [
-        ("error", key::ERROR),
-        ("made from", key::PROVENANCE),
-        ("made by", key::CREATED_BY),
-    ] {
+    for (title, name) in [("error", key::ERROR), ("made from", key::PROVENANCE), ("made by", key::CREATED_BY)] {
         if let Some(text) = word(name) {
             println!("{title:<14} {text}");
         }

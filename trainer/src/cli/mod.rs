@@ -25,7 +25,11 @@ use crate::error::{Error, Result};
 /// Fits coordinate networks with Random Weight Factorization to images, tables, sounds and arrays, and writes
 /// them as compact model files for microcontrollers and browsers.
 #[derive(Parser)]
-#[command(name = "rwf", version, after_help = "Start here:\n  rwf demo\n  rwf fit photo.png\n  rwf fit calibration.csv\n\nEvery subcommand has an example in its --help.")]
+#[command(
+    name = "rwf",
+    version,
+    after_help = "Start here:\n  rwf demo\n  rwf fit photo.png\n  rwf fit calibration.csv\n\nEvery subcommand has an example in its --help."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -91,8 +91,7 @@ impl InplaceOp2 for UpdateValue {
     ) -> Result<()> {
         let adam = &self.0;
         let (c1, c2) = corrections(adam);
-        let (rate, root, epsilon) =
-            ((adam.learning_rate / c1) as f32, (1.0 / c2.sqrt()) as f32, adam.epsilon as f32);
+        let (rate, root, epsilon) = ((adam.learning_rate / c1) as f32, (1.0 / c2.sqrt()) as f32, adam.epsilon as f32);
         let keep = (1.0 - adam.learning_rate * adam.weight_decay) as f32;
         let value = slice_mut(value, layout)?;
         let (m, v) = slice(moments, moments_layout)?.split_at(value.len());

@@ -100,8 +100,7 @@ impl CandleEngine {
 
     /// Coordinates to features, `[n, inputs] -> [n, features]`.
     fn features(&self, x: &Tensor) -> Result<Tensor> {
-        let (Some((kernel, bias)), Mapping::Fourier { raw, .. }) = (&self.mapping, self.architecture().mapping)
-        else {
+        let (Some((kernel, bias)), Mapping::Fourier { raw, .. }) = (&self.mapping, self.architecture().mapping) else {
             return Ok(x.clone());
         };
         let turns = x.matmul(kernel)?.broadcast_add(bias)?;
@@ -201,9 +200,11 @@ impl Engine for CandleEngine {
 
     fn loss_and_gradients(&self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Parameter>)> {
         let (loss, gradients) = self.gradients(batch, loss)?;
-        let named = self.trained.iter().zip(&gradients).map(|(t, g)| {
-            Ok(Parameter { name: t.name.clone(), shape: g.dims().to_vec(), values: host(g)? })
-        });
+        let named = self
+            .trained
+            .iter()
+            .zip(&gradients)
+            .map(|(t, g)| Ok(Parameter { name: t.name.clone(), shape: g.dims().to_vec(), values: host(g)? }));
         Ok((loss, named.collect::<Result<_>>()?))
     }
 
@@ -231,9 +232,10 @@ impl Engine for CandleEngine {
     }
 
     fn parameters(&self) -> Result<Vec<Parameter>> {
-        let each = self.trained.iter().map(|t| {
-            Ok(Parameter { name: t.name.clone(), shape: t.value.dims().to_vec(), values: host(&t.value)? })
-        });
+        let each = self
+            .trained
+            .iter()
+            .map(|t| Ok(Parameter { name: t.name.clone(), shape: t.value.dims().to_vec(), values: host(&t.value)? }));
         each.collect()
     }
 
@@ -264,12 +266,7 @@ impl Engine for CandleEngine {
             let tensors = self.materialize(specs)?;
             let each = specs.iter().zip(tensors).map(|(spec, (kernel, bias))| {
                 let wide = |t: &Tensor| Ok::<_, Error>(host(t)?.into_iter().map(f64::from).collect());
-                Ok(HostDense {
-                    kernel: wide(&kernel)?,
-                    bias: wide(&bias)?,
-                    inputs: spec.inputs,
-                    outputs: spec.outputs,
-                })
+                Ok(HostDense { kernel: wide(&kernel)?, bias: wide(&bias)?, inputs: spec.inputs, outputs: spec.outputs })
             });
             each.collect()
         };
@@ -391,8 +388,7 @@ mod tests {
     #[test]
     fn materialized_tensors_equal_the_f64_twin() {
         for parameterization in Parameterization::ALL {
-            let config =
-                NetworkConfig { parameterization, ..NetworkConfig::new(ArchitectureKind::Siren, 6, 2) };
+            let config = NetworkConfig { parameterization, ..NetworkConfig::new(ArchitectureKind::Siren, 6, 2) };
             let (network, start) = Network::new(&config, 2, 1, &mut Rng::new(1)).unwrap();
             let engine = CandleEngine::new(&network, &start, &Device::Cpu).unwrap();
             let (found, expected) = (engine.dense().unwrap(), network.dense_f64(&start));

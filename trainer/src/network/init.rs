@@ -23,14 +23,7 @@ const TRUNCATED_DEVIATION: f64 = 0.879_625_661_034_239_8;
 
 impl Initialization {
     /// Weights `[in, out]` and biases `[out]` of one layer.
-    pub fn draw(
-        self,
-        inputs: usize,
-        outputs: usize,
-        first: bool,
-        omega0: f64,
-        rng: &mut Rng,
-    ) -> (Vec<f64>, Vec<f64>) {
+    pub fn draw(self, inputs: usize, outputs: usize, first: bool, omega0: f64, rng: &mut Rng) -> (Vec<f64>, Vec<f64>) {
         let (n, m) = (inputs as f64, outputs as f64);
         let deviation = (2.0 / (n + m)).sqrt();
         let count = inputs * outputs;
@@ -66,11 +59,8 @@ mod tests {
         let mut rng = Rng::new(1);
         let (n, m) = (200, 300);
         let expected = (2.0f64 / 500.0).sqrt();
-        for init in [
-            Initialization::GlorotNormal,
-            Initialization::GlorotTruncatedNormal,
-            Initialization::GlorotUniform,
-        ] {
+        for init in [Initialization::GlorotNormal, Initialization::GlorotTruncatedNormal, Initialization::GlorotUniform]
+        {
             let (w, b) = init.draw(n, m, false, 30.0, &mut rng);
             let deviation = (w.iter().map(|w| w * w).sum::<f64>() / w.len() as f64).sqrt();
             assert!((deviation / expected - 1.0).abs() < 0.01, "{init:?}: {deviation} {expected}");

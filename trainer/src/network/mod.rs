@@ -90,12 +90,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Config`](crate::error::Error::Config) when there can be no such network.
-    pub fn new(
-        config: &NetworkConfig,
-        inputs: usize,
-        outputs: usize,
-        rng: &mut Rng,
-    ) -> Result<(Self, Vec<Parameter>)> {
+    pub fn new(config: &NetworkConfig, inputs: usize, outputs: usize, rng: &mut Rng) -> Result<(Self, Vec<Parameter>)> {
         config.validate_sizes(inputs, outputs)?;
         let mapping = config.mapping.draw(inputs, &mut rng.stream("mapping"));
         let format_mapping = config.mapping.format(inputs);

@@ -152,9 +152,7 @@ pub fn materialize(
 ) -> Result<(Tensor, Tensor)> {
     let (kernel, bias) = match (spec.parameterization, extra) {
         (Parameterization::Plain, _) | (_, None) => (weight.clone(), bias.clone()),
-        (Parameterization::AdaptiveActivation { .. }, Some(a)) => {
-            (weight.broadcast_mul(a)?, bias.broadcast_mul(a)?)
-        }
+        (Parameterization::AdaptiveActivation { .. }, Some(a)) => (weight.broadcast_mul(a)?, bias.broadcast_mul(a)?),
         (Parameterization::WeightNorm, Some(g)) => {
             let norm = weight.sqr()?.sum(0)?.sqrt()?;
             (weight.broadcast_mul(&g.div(&norm)?)?, bias.clone())

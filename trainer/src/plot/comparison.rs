@@ -37,7 +37,11 @@ pub fn comparison(signal: &Signal, fit: &[f32]) -> Result<RgbImage> {
     match (&signal.layout, signal.inputs.len()) {
         (Layout::Grid { axes, order, .. }, 2..) => {
             let raster = Raster::middle(axes.iter().map(|a| a.count).collect(), *order);
-            if signal.kind == SignalKind::Image { picture(signal, fit, &raster, &metrics) } else { maps(signal, fit, &raster, &metrics) }
+            if signal.kind == SignalKind::Image {
+                picture(signal, fit, &raster, &metrics)
+            } else {
+                maps(signal, fit, &raster, &metrics)
+            }
         }
         (_, 1) => curves(signal, fit, &metrics),
         (Layout::Scattered { coordinates }, 2) => scatter_maps(signal, fit, coordinates, &metrics),
@@ -276,9 +280,10 @@ fn scatter_maps(signal: &Signal, fit: &[f32], coordinates: &[f64], metrics: &Met
             let names = (label(&signal.inputs[0]), label(&signal.inputs[1]));
             for (panel, (title, colour)) in band.split_evenly((1, 3)).iter().zip(&panels) {
                 chart(panel, title, (&names.0, &names.1), &points, |c| {
-                    let dots = points.iter().enumerate().map(|(n, &p)| {
-                        Circle::new(p, size, colour::rgb(colour(n * stride)).filled())
-                    });
+                    let dots = points
+                        .iter()
+                        .enumerate()
+                        .map(|(n, &p)| Circle::new(p, size, colour::rgb(colour(n * stride)).filled()));
                     c.draw_series(dots)?;
                     Ok(())
                 })?;
@@ -295,9 +300,7 @@ fn fitted_against_measured(signal: &Signal, fit: &[f32], metrics: &Metrics) -> R
     let stride = signal.len().div_ceil(POINTS);
     canvas(1000, 440 * rows as u32, |area| {
         for (k, band) in area.split_evenly((rows, 1)).iter().enumerate() {
-            let pair = |i: usize| {
-                (f64::from(signal.values[i * width + k]), f64::from(fit[i * width + k]))
-            };
+            let pair = |i: usize| (f64::from(signal.values[i * width + k]), f64::from(fit[i * width + k]));
             let points: Vec<(f64, f64)> = (0..signal.len()).step_by(stride).map(pair).collect();
             let residual: Vec<(f64, f64)> = points.iter().map(|p| (p.0, p.1 - p.0)).collect();
             let (q, m): (&Quantity, _) = (&signal.outputs[k], &metrics.outputs[k]);

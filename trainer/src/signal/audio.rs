@@ -82,8 +82,7 @@ mod tests {
     #[test]
     fn floats_come_back_and_integers_are_scaled() {
         let mut bytes = Cursor::new(Vec::new());
-        let spec =
-            WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let spec = WavSpec { channels: 2, sample_rate: 8000, bits_per_sample: 16, sample_format: SampleFormat::Int };
         let mut writer = WavWriter::new(&mut bytes, spec).unwrap();
         for v in [0i16, 16_384, -32_768, 8192, 1, -1] {
             writer.write_sample(v).unwrap();

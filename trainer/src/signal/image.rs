@@ -188,11 +188,7 @@ mod tests {
             name: "g".into(),
             inputs: vec![Quantity::new("x", "px", -0.5, 4.5), Quantity::new("y", "px", -0.5, 2.5)],
             outputs: names[..channels].iter().map(|n| Quantity::new(n, "", 0.0, top)).collect(),
-            layout: Layout::Grid {
-                axes: vec![axis(w), axis(h)],
-                sampling: Sampling::Cell,
-                order: Order::FirstFastest,
-            },
+            layout: Layout::Grid { axes: vec![axis(w), axis(h)], sampling: Sampling::Cell, order: Order::FirstFastest },
             values: pixels.values,
         }
     }

@@ -286,9 +286,11 @@ pub fn save(path: &Path, signal: &Signal) -> Result<()> {
 
 /// Smallest and largest of the values of output `k` of `width`.
 fn range(values: &[f32], k: usize, width: usize) -> (f64, f64) {
-    values.iter().skip(k).step_by(width).fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), &v| {
-        (lo.min(f64::from(v)), hi.max(f64::from(v)))
-    })
+    values
+        .iter()
+        .skip(k)
+        .step_by(width)
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), &v| (lo.min(f64::from(v)), hi.max(f64::from(v))))
 }
 
 /// A range of some width: that of constant values is widened, so that they too can be normalised.

@@ -22,8 +22,7 @@ pub(super) fn load(bytes: &[u8], name: String, options: &LoadOptions) -> Result<
         .trim(csv::Trim::All)
         .flexible(true)
         .from_reader(text.as_bytes());
-    let columns: Vec<Column> =
-        reader.headers().map_err(|e| e.to_string())?.iter().map(Column::parse).collect();
+    let columns: Vec<Column> = reader.headers().map_err(|e| e.to_string())?.iter().map(Column::parse).collect();
     check_names(&columns)?;
     let (inputs, outputs) = choose(&columns, options)?;
 
@@ -32,7 +31,11 @@ pub(super) fn load(bytes: &[u8], name: String, options: &LoadOptions) -> Result<
         let record = record.map_err(|e| e.to_string())?;
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() != columns.len() {
-            return Err(format!("line {line} has {} fields, expected {} as in the header", record.len(), columns.len()));
+            return Err(format!(
+                "line {line} has {} fields, expected {} as in the header",
+                record.len(),
+                columns.len()
+            ));
         }
         let mut row = vec![0.0; columns.len()];
         for &k in inputs.iter().chain(&outputs) {

@@ -30,12 +30,7 @@ impl Quantities {
     /// As described in the model's file.
     pub fn of(model: &Model<'_>) -> Self {
         let get = |found: Option<rwf_runtime::Quantity<'_>>, name: String| match found {
-            Some(q) => Quantity {
-                name: q.name.into(),
-                unit: q.unit.into(),
-                lo: f64::from(q.lo),
-                hi: f64::from(q.hi),
-            },
+            Some(q) => Quantity { name: q.name.into(), unit: q.unit.into(), lo: f64::from(q.lo), hi: f64::from(q.hi) },
             None => Quantity { name, unit: String::new(), lo: -1.0, hi: 1.0 },
         };
         Self {

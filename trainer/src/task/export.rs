@@ -34,12 +34,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Error::Checkpoint`] when `from` is none, [`Error::Io`] when `out` cannot be written.
-pub fn run(
-    from: &Path,
-    out: &Path,
-    precision: Option<Precision>,
-    math: Option<MathBackend>,
-) -> Result<Report> {
+pub fn run(from: &Path, out: &Path, precision: Option<Precision>, math: Option<MathBackend>) -> Result<Report> {
     let checkpoint = Checkpoint::read(from)?;
     let config = &checkpoint.config;
     let bad = |message: String| Error::Checkpoint { path: from.into(), message };
@@ -47,8 +42,7 @@ pub fn run(
     let outputs = checkpoint.normalization.output_centre.len();
     let mut rng = Rng::new(config.training.seed).stream("network");
     let (network, _) = Network::new(&config.network, inputs, outputs, &mut rng)?;
-    let engine = CandleEngine::new(&network, &checkpoint.parameters, &Device::Cpu)
-        .map_err(|e| bad(e.to_string()))?;
+    let engine = CandleEngine::new(&network, &checkpoint.parameters, &Device::Cpu).map_err(|e| bad(e.to_string()))?;
     let dense = fold(&engine.dense()?, &checkpoint.normalization);
     let bytes = export::model(
         &dense,
@@ -68,11 +62,8 @@ pub fn run(
 
 fn measure(bytes: &[u8], checkpoint: &Checkpoint) -> std::result::Result<Metrics, String> {
     let config = &checkpoint.config.signal;
-    let options = LoadOptions {
-        kind: Some(config.kind),
-        inputs: config.inputs.clone(),
-        outputs: config.outputs.clone(),
-    };
+    let options =
+        LoadOptions { kind: Some(config.kind), inputs: config.inputs.clone(), outputs: config.outputs.clone() };
     let signal = signal::load(&config.path, &options).map_err(|e| e.to_string())?;
     let model = Model::new(bytes).map_err(|e| e.to_string())?;
     let fit = evaluate(&model, &signal.coordinates_f32());

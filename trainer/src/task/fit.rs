@@ -100,15 +100,8 @@ pub fn run(
         eprintln!("{}", run.headline(batches.size(), device_name));
     }
     let mut progress = Progress::new(run.from, plan.steps, quiet);
-    let outcome = train::fit(
-        run.engine.as_mut(),
-        &plan,
-        &mut batches,
-        run.from,
-        &mut run.monitor,
-        interrupt,
-        &mut progress,
-    )?;
+    let outcome =
+        train::fit(run.engine.as_mut(), &plan, &mut batches, run.from, &mut run.monitor, interrupt, &mut progress)?;
     let seconds = started.elapsed().as_secs_f64();
     run.finish(outcome, seconds)
 }
@@ -144,8 +137,7 @@ impl Run {
         }
 
         let mut rng = Rng::new(config.training.seed).stream("network");
-        let (network, parameters) =
-            Network::new(&config.network, signal.inputs.len(), signal.outputs.len(), &mut rng)?;
+        let (network, parameters) = Network::new(&config.network, signal.inputs.len(), signal.outputs.len(), &mut rng)?;
         let engine = Box::new(CandleEngine::new(&network, &parameters, device)?);
         folder.create(force)?;
         write_atomically(&folder.config(), config.to_toml().as_bytes())?;
@@ -181,19 +173,11 @@ impl Run {
             });
         }
         let mut rng = Rng::new(config.training.seed).stream("network");
-        let (network, _) =
-            Network::new(&config.network, signal.inputs.len(), signal.outputs.len(), &mut rng)?;
+        let (network, _) = Network::new(&config.network, signal.inputs.len(), signal.outputs.len(), &mut rng)?;
         let mut engine = Box::new(CandleEngine::new(&network, &checkpoint.parameters, device)?);
         engine.set_moments(&checkpoint.moments)?;
         let log = |columns| MetricsLog::resume(folder.metrics(), columns, checkpoint.step);
-        let monitor = SignalMonitor::new(
-            signal,
-            &config,
-            checkpoint.normalization,
-            folder.clone(),
-            device_name,
-            log,
-        )?;
+        let monitor = SignalMonitor::new(signal, &config, checkpoint.normalization, folder.clone(), device_name, log)?;
         let out = folder.path().with_extension("safetensors");
         let mut run = Self { config, engine, monitor, out, from: checkpoint.step };
         run.load()?;
@@ -212,9 +196,7 @@ impl Run {
             let n = &m.normalization;
             x.extend((0..d).map(|j| ((at[j] - n.input_centre[j]) / n.input_half[j]) as f32));
             let values = &m.signal.values[i * k..(i + 1) * k];
-            y.extend((0..k).map(|j| {
-                ((f64::from(values[j]) - n.output_centre[j]) / n.output_half[j]) as f32
-            }));
+            y.extend((0..k).map(|j| ((f64::from(values[j]) - n.output_centre[j]) / n.output_half[j]) as f32));
         }
         self.engine.load(&x, &y)
     }
@@ -222,8 +204,7 @@ impl Run {
     fn headline(&self, batch: usize, device: &str) -> String {
         let signal = &self.monitor.signal;
         let network = &self.config.network;
-        let parameters: usize =
-            self.engine.parameters().map_or(0, |p| p.iter().map(|p| p.values.len()).sum());
+        let parameters: usize = self.engine.parameters().map_or(0, |p| p.iter().map(|p| p.values.len()).sum());
         format!(
             "{}: {} of {} samples, {} -> {}\n{:?} {}x{}, {parameters} trained numbers, {} on {device}\n\
              {} steps of {batch} samples; run folder {}",
@@ -313,8 +294,7 @@ impl SignalMonitor {
                 message: format!("holds out all {n} samples, expected some left to train on"),
             });
         }
-        let mut columns: Vec<String> =
-            ["learning_rate", "loss", "gradient_norm", "seconds"].map(String::from).to_vec();
+        let mut columns: Vec<String> = ["learning_rate", "loss", "gradient_norm", "seconds"].map(String::from).to_vec();
         let sets: &[&str] = if validation.is_empty() { &["all"] } else { &["all", "held_out"] };
         for set in sets {
             columns.push(format!("{set}_psnr_db"));
@@ -490,8 +470,9 @@ fn normalization(signal: &Signal) -> Normalization {
 /// FNV-1a over the coordinates and values of a signal.
 fn hash(signal: &Signal) -> u64 {
     let coordinates = signal.coordinates_f32();
-    coordinates.iter().chain(&signal.values).flat_map(|v| v.to_bits().to_le_bytes()).fold(
-        0xcbf2_9ce4_8422_2325,
-        |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3),
-    )
+    coordinates
+        .iter()
+        .chain(&signal.values)
+        .flat_map(|v| v.to_bits().to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -66,12 +66,8 @@ impl Checkpoint {
             put(key::GRID, grid.clone());
         }
         put(key::PROVENANCE, self.description.provenance.clone());
-        let tensors: Vec<Stored> = self
-            .parameters
-            .iter()
-            .chain(&self.moments)
-            .map(|p| Stored::f32(&p.name, &p.shape, &p.values))
-            .collect();
+        let tensors: Vec<Stored> =
+            self.parameters.iter().chain(&self.moments).map(|p| Stored::f32(&p.name, &p.shape, &p.values)).collect();
         write_atomically(path, &container::write(&tensors, &words))
     }
 
@@ -80,8 +76,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] when there is no such file, [`Error::Checkpoint`] when it is something else, a model say.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
         let bad = |message: String| Error::Checkpoint { path: path.into(), message };
         let (words, tensors) = container::read(&bytes).map_err(bad)?;
         let get = |key: &str| words.get(key).cloned().ok_or_else(|| bad(format!("has no word `{key}`")));

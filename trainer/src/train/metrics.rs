@@ -88,13 +88,8 @@ impl Metrics {
             "output", "RMSE", "max error", "relative L2", self.samples, self.psnr
         );
         for o in &self.outputs {
-            out += &format!(
-                "  {:<16} {:>12} {:>12} {:>12}\n",
-                o.name,
-                short(o.rmse),
-                short(o.max),
-                short(o.relative_l2)
-            );
+            out +=
+                &format!("  {:<16} {:>12} {:>12} {:>12}\n", o.name, short(o.rmse), short(o.max), short(o.relative_l2));
         }
         out
     }
@@ -102,11 +97,7 @@ impl Metrics {
 
 /// `name[unit]`, or the name alone when there is no unit.
 pub fn label(quantity: &Quantity) -> String {
-    if quantity.unit.is_empty() {
-        quantity.name.clone()
-    } else {
-        format!("{}[{}]", quantity.name, quantity.unit)
-    }
+    if quantity.unit.is_empty() { quantity.name.clone() } else { format!("{}[{}]", quantity.name, quantity.unit) }
 }
 
 /// Four significant digits, with an exponent only where it is needed.

@@ -110,8 +110,7 @@ impl MetricsLog {
     /// [`Error::Checkpoint`] when the file is not the log of this run.
     pub fn resume(path: PathBuf, columns: Vec<String>, step: u64) -> Result<Self> {
         let bad = |message: String| Error::Checkpoint { path: path.clone(), message };
-        let mut reader =
-            csv::Reader::from_path(&path).map_err(|e| bad(format!("cannot read the run's log ({e})")))?;
+        let mut reader = csv::Reader::from_path(&path).map_err(|e| bad(format!("cannot read the run's log ({e})")))?;
         let header = reader.headers().map_err(|e| bad(e.to_string()))?;
         let expected: Vec<&str> = std::iter::once("step").chain(columns.iter().map(String::as_str)).collect();
         if header.iter().ne(expected.iter().copied()) {

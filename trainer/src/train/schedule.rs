@@ -50,9 +50,7 @@ impl Schedule {
     pub fn problem(self) -> Option<String> {
         match self {
             Self::Constant => None,
-            Self::Cosine { end } => {
-                (!(0.0..=1.0).contains(&end)).then(|| format!("end is {end}, expected 0 to 1"))
-            }
+            Self::Cosine { end } => (!(0.0..=1.0).contains(&end)).then(|| format!("end is {end}, expected 0 to 1")),
             Self::Exponential { factor, every } => {
                 if !(factor > 0.0 && factor <= 1.0) {
                     Some(format!("factor is {factor}, expected above 0 and at most 1"))
