@@ -86,17 +86,19 @@ impl<'a> Header<'a> {
 
     /// Every byte of the data belongs to exactly one tensor.
     pub(crate) fn check_spans(&self) -> Result<(), LoadError> {
+        for (i, a) in self.spans.iter().enumerate() {
+            for b in self.spans.iter().skip(i + 1) {
+                if a.start < b.end && b.start < a.end {
+                    return Err(LoadError::Overlap(b.name));
+                }
+            }
+        }
         let mut cursor = 0;
         for _ in 0..self.spans.len() {
-            let Some(span) = self.spans.iter().find(|s| s.start == cursor && s.end > cursor) else {
-                let over = self.spans.iter().find(|s| s.start < cursor && s.end > cursor);
-                let twice = self
-                    .spans
-                    .iter()
-                    .find(|s| self.spans.iter().any(|o| o.name != s.name && o.start == s.start && o.end > s.start));
-                return Err(over.or(twice).map_or(LoadError::Gap, |s| LoadError::Overlap(s.name)));
-            };
-            cursor = span.end;
+            match self.spans.iter().find(|s| s.start == cursor && s.end > cursor) {
+                Some(span) => cursor = span.end,
+                None => return Err(LoadError::Gap),
+            }
         }
         match cursor.cmp(&self.data.len()) {
             core::cmp::Ordering::Less => Err(LoadError::TrailingBytes),

@@ -60,7 +60,8 @@ fn sin_quarter(r: f32) -> f32 {
     p * r
 }
 
-/// This crate's own routines: errors below 1.5e-7 absolute for sine, cosine and tanh, 2e-7 relative for exp.
+/// This crate's own routines: sine and cosine to 2.1e-7 absolute over ±1024 turns, tanh to 1.5e-7 and exp to 0.9e-7
+/// relative, each measured over every f32.
 #[derive(Debug, Clone, Copy)]
 pub struct Polynomial;
 

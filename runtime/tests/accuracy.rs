@@ -27,11 +27,11 @@ const TABLE: [Row; 7] = [
         1.0,
         2.5e-7,
     ),
-    ("exp", Polynomial::exp, f64::exp, -87.0, 88.0, 0.0, 1.5e-7),
-    ("tanh", Polynomial::tanh, f64::tanh, -100.0, 100.0, 0.0, 2.5e-7),
-    ("sigmoid", Polynomial::sigmoid, |x| 1.0 / (1.0 + (-x).exp()), -80.0, 80.0, 0.0, 3.0e-7),
-    ("swish", Polynomial::swish, |x| x / (1.0 + (-x).exp()), -80.0, 80.0, 0.0, 3.5e-7),
-    ("gelu", Polynomial::gelu, gelu, -80.0, 80.0, 1.0, 5.0e-7),
+    ("exp", Polynomial::exp, f64::exp, -87.0, 88.0, 0.0, 0.9e-7),
+    ("tanh", Polynomial::tanh, f64::tanh, -100.0, 100.0, 0.0, 1.5e-7),
+    ("sigmoid", Polynomial::sigmoid, |x| 1.0 / (1.0 + (-x).exp()), -80.0, 80.0, 0.0, 1.6e-7),
+    ("swish", Polynomial::swish, |x| x / (1.0 + (-x).exp()), -80.0, 80.0, 0.0, 2.1e-7),
+    ("gelu", Polynomial::gelu, gelu, -80.0, 80.0, 1.0, 1.5e-7),
 ];
 
 fn gelu(x: f64) -> f64 {

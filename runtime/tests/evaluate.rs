@@ -5,8 +5,8 @@ mod common;
 use common::{File, Tensor, from_half};
 use rwf_runtime::{Model, format::Activation};
 
-/// Relative to 1 + |value|: a few dozen f32 operations.
-const TOLERANCE: f64 = 3e-6;
+/// Relative to 1 + |value|: a few dozen f32 operations, which a sine in turns amplifies by up to 2π·|w| a layer.
+const TOLERANCE: f64 = 5e-5;
 
 fn values(tensor: &Tensor) -> Vec<f64> {
     match tensor.dtype {

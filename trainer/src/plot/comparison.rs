@@ -49,6 +49,9 @@ pub fn comparison(signal: &Signal, fit: &[f32]) -> Result<RgbImage> {
     }
 }
 
+/// Colour of a sample.
+type Colouring<'a> = Box<dyn Fn(usize) -> [u8; 3] + 'a>;
+
 /// A slice of a grid as a picture: the two fastest axes, the middle of the others.
 struct Raster {
     width: usize,
@@ -267,7 +270,7 @@ fn scatter_maps(signal: &Signal, fit: &[f32], coordinates: &[f64], metrics: &Met
             let value = |values: &[f32], i: usize| f64::from(values[i * width + k]);
             let limit = (4.0 * m.rmse).max(f64::MIN_POSITIVE);
             let show = |values: &[f32], i| colour::value((value(values, i) - q.lo) / (q.hi - q.lo));
-            let panels: [(String, Box<dyn Fn(usize) -> [u8; 3] + '_>); 3] = [
+            let panels: [(String, Colouring<'_>); 3] = [
                 (format!("{}: {} to {}", m.name, short(q.lo), short(q.hi)), Box::new(|i| show(&signal.values, i))),
                 (format!("fit: RMSE {}", short(m.rmse)), Box::new(|i| show(fit, i))),
                 (

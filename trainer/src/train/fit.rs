@@ -111,7 +111,7 @@ pub fn fit(
         progress.update(step, smoothed, psnr);
 
         let stopping = interrupt.load(Ordering::Relaxed);
-        if stopping || step % plan.evaluate_every == 0 || step == plan.steps {
+        if stopping || step.is_multiple_of(plan.evaluate_every) || step == plan.steps {
             let at = Evaluation { step, learning_rate, loss, gradient_norm: report.gradient_norm };
             let measured = monitor.evaluate(engine, at)?;
             psnr = Some(measured.psnr);
