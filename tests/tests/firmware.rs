@@ -20,7 +20,7 @@ fn host(file: &[u8]) -> String {
 }
 
 fn emulator(path: &Path) -> String {
-    let out = Command::new(root().join("scripts/firmware")).arg(path).output().expect("the script starts");
+    let out = Command::new(root().join("firmware-example/run")).arg(path).output().expect("the script starts");
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(out.status.success(), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
     assert!(text.contains("self-test: passed"), "{text}");
@@ -38,7 +38,7 @@ fn the_committed_model_has_the_bits_it_always_had() {
 #[test]
 fn the_emulator_gives_the_bits_of_the_host() {
     if std::env::var_os("RWF_FIRMWARE").is_none() {
-        eprintln!("skipped: set RWF_FIRMWARE=1 to run the emulator (scripts/check firmware does)");
+        eprintln!("skipped: set RWF_FIRMWARE=1 to run the emulator (.ci/check firmware does)");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

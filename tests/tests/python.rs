@@ -12,7 +12,7 @@ use rwf_trainer::{evaluate::evaluate, import};
 
 fn python(script: &str, arguments: &[&std::path::Path]) -> Option<String> {
     let Some(interpreter) = std::env::var_os("RWF_PYTHON") else {
-        eprintln!("skipped: set RWF_PYTHON to a Python with safetensors and numpy (scripts/check python does)");
+        eprintln!("skipped: set RWF_PYTHON to a Python with safetensors and numpy (.ci/check python does)");
         return None;
     };
     let out = Command::new(interpreter).arg("-c").arg(script).args(arguments).output().expect("Python starts");

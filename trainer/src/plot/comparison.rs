@@ -249,12 +249,22 @@ fn chart<'a, 'b>(
         .light_line_style(WHITE)
         .x_desc(x_name)
         .y_desc(y_name)
-        .x_label_formatter(&|v| short(*v))
-        .y_label_formatter(&|v| short(*v))
+        .x_label_formatter(&|v| tick(*v))
+        .y_label_formatter(&|v| tick(*v))
+        .x_labels((area.dim_in_pixel().0 as usize / 100).max(2))
         .y_labels(6)
         .label_style(("sans-serif", 14))
         .draw()?;
     draw(&mut chart)
+}
+
+/// A number at an axis: short, without the zeros that say nothing there.
+fn tick(value: f64) -> String {
+    let text = short(value);
+    if text.contains('.') && !text.contains('e') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text
 }
 
 /// Two inputs, scattered: dots coloured by value, an output a row.
