@@ -23,18 +23,15 @@ pub(super) fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
 
 /// The same by candle's own operations, for devices the routines do not run on; the CPU path is tested against it.
 fn composite(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    let sigmoid = |x: &Tensor| (x.neg()?.exp()? + 1.0)?.recip();
     match activation {
         Activation::Identity => Ok(x.clone()),
         Activation::Relu => x.relu(),
         Activation::Tanh => x.tanh(),
         Activation::Sine => (x * std::f64::consts::TAU)?.sin(),
-        Activation::Sigmoid => sigmoid(x),
-        Activation::Gelu => {
-            let inner = ((x + (x.powf(3.0)? * 0.044715)?)? * (2.0 / std::f64::consts::PI).sqrt())?;
-            (x * 0.5)?.mul(&(inner.tanh()? + 1.0)?)
-        }
-        Activation::Swish => x.mul(&sigmoid(x)?),
+        Activation::Sigmoid => candle_nn::ops::sigmoid(x),
+        // candle's `gelu` is the tanh form.
+        Activation::Gelu => x.gelu(),
+        Activation::Swish => candle_nn::ops::silu(x),
     }
 }
 

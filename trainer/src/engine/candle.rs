@@ -148,7 +148,7 @@ impl CandleEngine {
         let features = if self.mapped { x } else { self.features(&x)? };
         let fit = self.network_forward(&features)?;
         match loss {
-            Loss::MeanSquaredError => Ok((fit - y)?.sqr()?.mean_all()?),
+            Loss::MeanSquaredError => Ok(candle_nn::loss::mse(&fit, &y)?),
         }
     }
 
