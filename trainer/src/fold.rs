@@ -124,7 +124,7 @@ fn apply(layer: &HostDense, x: &[f64], activation: Activation) -> Vec<f64> {
 }
 
 /// An activation in f64, as the format defines it.
-fn activate(activation: Activation, x: f64) -> f64 {
+pub(crate) fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Identity => x,
         Activation::Relu => x.max(0.0),

@@ -16,7 +16,9 @@
 
 pub mod cli;
 pub mod config;
+//compare
 pub mod container;
+pub mod diagnose;
 pub mod engine;
 pub mod error;
 pub mod evaluate;

@@ -24,3 +24,9 @@ pub const OPTIMIZER: f64 = 2e-5;
 /// coordinates rounded to f32 (up to 3 units away from 0 in units of half the domain) pass through the steepest
 /// mapping and a SIREN's layers.
 pub const PHYSICAL: f64 = 2e-4;
+
+/// Tangent kernel against that of a Jacobian by central differences in f64, relative to the largest entry.
+pub const KERNEL: f64 = 1e-6;
+
+/// Rates of Theorem 2 against a gradient step of 1e-7 in f64, relative.
+pub const RATE: f64 = 1e-4;

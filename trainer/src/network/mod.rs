@@ -13,7 +13,8 @@ use rwf_runtime::format::{Architecture, Layer, Layers};
 pub use config::{ActivationKind, ArchitectureKind, NetworkConfig};
 pub use init::Initialization;
 pub use mapping::MappingConfig;
-pub use parameterization::{Parameterization, Per, Scale, materialize, materialize_f64};
+pub(crate) use parameterization::norms;
+pub use parameterization::{Parameterization, Per, Scale, materialize, materialize_f64, materialize_from};
 
 use crate::{error::Result, rng::Rng};
 
@@ -160,7 +161,12 @@ impl Network {
 
     /// The dense layers these parameters stand for, in f64: the oracle of every engine.
     pub fn dense_f64(&self, parameters: &[Parameter]) -> DenseNetwork {
-        let make = |specs: &[DenseSpec]| specs.iter().map(|s| materialize_f64(s, parameters)).collect();
+        self.dense_by(&|spec| materialize_f64(spec, parameters))
+    }
+
+    /// The dense layers that `make` gives for each of its specs.
+    pub fn dense_by(&self, make: &dyn Fn(&DenseSpec) -> HostDense) -> DenseNetwork {
+        let make = |specs: &[DenseSpec]| specs.iter().map(make).collect();
         DenseNetwork {
             architecture: self.architecture.clone(),
             mapping: self.mapping.clone(),

@@ -80,6 +80,23 @@ impl Parameterization {
         Self::RandomWeightFactorization { scale: Scale::Direct, mu: 1.0, sigma: 0.1 },
     ];
 
+    /// Short name, as the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::AdaptiveActivation { per: Per::Layer } => "aa",
+            Self::AdaptiveActivation { per: Per::Neuron } => "aa-neuron",
+            Self::WeightNorm => "wn",
+            Self::RandomWeightFactorization { scale: Scale::Log, .. } => "rwf",
+            Self::RandomWeightFactorization { scale: Scale::Direct, .. } => "rwf-direct",
+        }
+    }
+
+    /// The form with this short name and the paper's settings.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
     /// Name of the tensor trained beside the weights, and its length; `None` for plain weights.
     pub fn extra(self, outputs: usize) -> Option<(&'static str, usize)> {
         match self {
@@ -130,7 +147,7 @@ impl Parameterization {
 }
 
 /// Length of every column of `w`, `[in, out]` -> `[out]`.
-fn norms(w: &[f64], outputs: usize) -> Vec<f64> {
+pub(crate) fn norms(w: &[f64], outputs: usize) -> Vec<f64> {
     let mut square = vec![0.0; outputs];
     for row in w.chunks_exact(outputs) {
         for (sum, w) in square.iter_mut().zip(row) {
@@ -172,11 +189,15 @@ pub fn materialize(
 
 /// The same in f64 on the host, the oracle of [`materialize`].
 pub fn materialize_f64(spec: &DenseSpec, parameters: &[Parameter]) -> HostDense {
-    let wide = |suffix: &str| -> Vec<f64> {
-        let name = format!("{}.{suffix}", spec.name);
+    materialize_from(spec, &|name| {
         let found = parameters.iter().find(|p| p.name == name).expect("a parameter of the network");
         found.values.iter().map(|&v| f64::from(v)).collect()
-    };
+    })
+}
+
+/// The same from trained numbers in f64, asked for by the name of their tensor.
+pub fn materialize_from(spec: &DenseSpec, trained: &dyn Fn(&str) -> Vec<f64>) -> HostDense {
+    let wide = |suffix: &str| trained(&format!("{}.{suffix}", spec.name));
     let (weight, mut bias) = (wide(spec.parameterization.weight()), wide("bias"));
     let extra = spec.parameterization.extra(spec.outputs).map(|(name, _)| wide(name));
     let column: Vec<f64> = match (spec.parameterization, extra) {
