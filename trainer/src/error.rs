@@ -59,6 +59,9 @@ pub enum Error {
     /// Ctrl-C; everything is saved.
     #[error("interrupted; `rwf fit --resume` on the run folder goes on")]
     Interrupted,
+    /// Ctrl-C in a comparison; what is done is kept.
+    #[error("interrupted; the trainings that are done are kept, and the same command goes on with the others")]
+    ComparisonInterrupted,
     /// The tensor library failed.
     #[error("tensor computation failed: {0}")]
     Candle(#[from] candle_core::Error),
@@ -75,7 +78,7 @@ impl Error {
             | Self::Checkpoint { .. }
             | Self::Device(_) => 2,
             Self::Training(_) | Self::Candle(_) => 1,
-            Self::Interrupted => 130,
+            Self::Interrupted | Self::ComparisonInterrupted => 130,
         }
     }
 }

@@ -15,8 +15,8 @@
 //! ```
 
 pub mod cli;
+pub mod compare;
 pub mod config;
-//compare
 pub mod container;
 pub mod diagnose;
 pub mod engine;

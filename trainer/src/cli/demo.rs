@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         layers: vec![CONFIG.parse::<Table>().expect("constant text")],
         force: true,
     };
-    let interrupt = super::interrupt();
+    let interrupt = super::interrupt("checkpoint and model are being written");
     let report = task::fit::run(request, &Device::Cpu, "cpu", &interrupt, false)?;
     print(&report);
     if report.outcome.stop == Stop::Interrupted {

@@ -180,7 +180,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         }
         (None, None) => unreachable!("clap requires one of the two"),
     };
-    let interrupt = super::interrupt();
+    let interrupt = super::interrupt("checkpoint and model are being written");
     let report = fit(request, &device, &device_name, &interrupt, args.quiet)?;
     if !args.quiet {
         print(&report);

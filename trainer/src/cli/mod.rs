@@ -1,11 +1,13 @@
 //! The command line: one file per subcommand; parse and hand over, nothing else.
 
+mod compare;
 mod demo;
 mod eval;
 mod export;
 mod fit;
 mod import;
 mod info;
+mod inspect;
 mod words;
 
 use std::{
@@ -42,6 +44,8 @@ enum Command {
     Info(info::Args),
     Export(export::Args),
     Import(import::Args),
+    Compare(Box<compare::Args>),
+    Inspect(inspect::Args),
     Demo(demo::Args),
 }
 
@@ -53,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Compare(args) => compare::run(*args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args),
     };
     match result {
@@ -64,8 +70,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
-fn interrupt() -> Arc<AtomicBool> {
+/// A flag that Ctrl-C raises, telling what will be `kept`; a second Ctrl-C ends the program at once.
+fn interrupt(kept: &'static str) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&flag);
     // Setting a handler fails only when one is set already, and then that one is in charge.
@@ -73,7 +79,7 @@ fn interrupt() -> Arc<AtomicBool> {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this step; checkpoint and model are being written (again: stop at once)");
+        eprintln!("\nstopping after this step; {kept} (again: stop at once)");
     });
     flag
 }

@@ -47,3 +47,19 @@ pub(super) const MEASURED: RGBColor = RGBColor(60, 60, 60);
 pub(super) const FIT: RGBColor = RGBColor(200, 60, 30);
 /// What stands beside them.
 pub(super) const OTHER: RGBColor = RGBColor(40, 100, 180);
+
+/// Colours that most people with a colour deficiency tell apart (Okabe and Ito 2008).
+const PALETTE: [RGBColor; 7] = [
+    RGBColor(60, 60, 60),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(0, 114, 178),
+];
+
+/// The n-th colour of the palette, from the start again after the last.
+pub(super) fn palette(n: usize) -> RGBColor {
+    PALETTE[n % PALETTE.len()]
+}

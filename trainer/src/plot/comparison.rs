@@ -88,7 +88,10 @@ impl Raster {
 }
 
 /// Rows of captioned panels.
-fn sheet(rows: &[Vec<(String, RgbImage)>]) -> Result<RgbImage> {
+///
+/// # Errors
+/// Those of drawing.
+pub fn sheet(rows: &[Vec<(String, RgbImage)>]) -> Result<RgbImage> {
     let (w, h) = rows.iter().flatten().fold((0, 0), |(w, h), (_, p)| (p.width().max(w), p.height().max(h)));
     let w = w.max(250);
     let columns = rows.iter().map(Vec::len).max().unwrap_or(1) as u32;

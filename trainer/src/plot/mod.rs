@@ -1,7 +1,9 @@
 //! Pictures where people look rather than read.
 
+mod chart;
 mod colour;
 mod comparison;
+mod heat;
 mod loss;
 
 use std::{io::Cursor, path::Path, sync::Once};
@@ -13,7 +15,9 @@ use plotters::{
     style::{FontStyle, register_font},
 };
 
-pub use comparison::comparison;
+pub use chart::{Chart, Line, Spacing, Stroke, mosaic};
+pub use comparison::{comparison, sheet};
+pub use heat::{HeatMap, Surface};
 pub use loss::{CurvePoint, loss_curve};
 
 use crate::{
@@ -22,7 +26,7 @@ use crate::{
 };
 
 /// A subset of DejaVu Sans; its licence lies beside it.
-const FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
+pub(crate) const FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-subset.ttf");
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
@@ -45,16 +49,24 @@ fn canvas(width: u32, height: u32, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Res
     Ok(RgbImage::from_raw(width, height, buffer).expect("the buffer has this size"))
 }
 
+/// A picture as the bytes of a PNG.
+///
+/// # Errors
+/// Those of the encoder.
+pub fn png(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|e| Error::Training(format!("cannot encode a picture: {e}")))?;
+    Ok(bytes.into_inner())
+}
+
 /// Writes a picture as PNG, whole or not at all.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be written.
 pub fn save_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|e| Error::Training(format!("cannot encode `{}`: {e}", path.display())))?;
-    write_atomically(path, bytes.get_ref())
+    write_atomically(path, &png(picture)?)
 }
 
 /// Ends of a set of numbers, widened a little so that marks do not sit on the frame.

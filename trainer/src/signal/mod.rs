@@ -3,11 +3,16 @@
 mod array;
 mod audio;
 mod image;
+mod random_field;
+mod square;
 mod table;
 
 use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
+
+pub use random_field::gaussian_field;
+pub use square::{SquarePicture, photograph, photograph_from, photographs, words};
 
 use crate::error::{Error, Result};
 

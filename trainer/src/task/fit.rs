@@ -152,26 +152,9 @@ impl Run {
 
     fn resume(folder: &Path, steps: Option<u64>, device: &Device, device_name: &str) -> Result<Self> {
         let folder = RunFolder::open(folder)?;
-        let checkpoint = Checkpoint::read(&folder.checkpoint())?;
+        let (checkpoint, signal) = open_checkpoint(&folder.checkpoint())?;
         let mut config = checkpoint.config;
         config.training.steps = steps.unwrap_or(config.training.steps);
-        let options = LoadOptions {
-            kind: Some(config.signal.kind),
-            inputs: config.signal.inputs.clone(),
-            outputs: config.signal.outputs.clone(),
-        };
-        let signal = signal::load(&config.signal.path, &options)?;
-        let found = hash(&signal);
-        if found != checkpoint.signal_hash {
-            return Err(Error::Checkpoint {
-                path: folder.checkpoint(),
-                message: format!(
-                    "the signal `{}` has changed since the run began (found hash {found:016x}, expected {:016x})",
-                    config.signal.path.display(),
-                    checkpoint.signal_hash
-                ),
-            });
-        }
         let mut rng = Rng::new(config.training.seed).stream("network");
         let (network, _) = Network::new(&config.network, signal.inputs.len(), signal.outputs.len(), &mut rng)?;
         let mut engine = Box::new(CandleEngine::new(&network, &checkpoint.parameters, device)?);
@@ -187,17 +170,7 @@ impl Run {
     /// Hands the training samples, in the network's units, to the engine.
     fn load(&mut self) -> Result<()> {
         let m = &self.monitor;
-        let (d, k) = (m.signal.inputs.len(), m.signal.outputs.len());
-        let mut x = Vec::with_capacity(m.training.len() * d);
-        let mut y = Vec::with_capacity(m.training.len() * k);
-        let mut at = vec![0.0; d];
-        for &i in &m.training {
-            m.signal.coordinate(i, &mut at);
-            let n = &m.normalization;
-            x.extend((0..d).map(|j| ((at[j] - n.input_centre[j]) / n.input_half[j]) as f32));
-            let values = &m.signal.values[i * k..(i + 1) * k];
-            y.extend((0..k).map(|j| ((f64::from(values[j]) - n.output_centre[j]) / n.output_half[j]) as f32));
-        }
+        let (x, y) = network_units(&m.signal, &m.normalization, &m.training);
         self.engine.load(&x, &y)
     }
 
@@ -434,6 +407,42 @@ fn gather(values: &[f32], width: usize, samples: &[usize]) -> Vec<f32> {
 
 fn names(quantities: &[Quantity]) -> String {
     quantities.iter().map(label).collect::<Vec<_>>().join(", ")
+}
+
+/// A checkpoint and the signal it was trained on.
+pub(super) fn open_checkpoint(path: &Path) -> Result<(Checkpoint, Signal)> {
+    let checkpoint = Checkpoint::read(path)?;
+    let config = &checkpoint.config.signal;
+    let options =
+        LoadOptions { kind: Some(config.kind), inputs: config.inputs.clone(), outputs: config.outputs.clone() };
+    let signal = signal::load(&config.path, &options)?;
+    let found = hash(&signal);
+    if found != checkpoint.signal_hash {
+        return Err(Error::Checkpoint {
+            path: path.into(),
+            message: format!(
+                "the signal `{}` has changed since the run began (found hash {found:016x}, expected {:016x})",
+                config.path.display(),
+                checkpoint.signal_hash
+            ),
+        });
+    }
+    Ok((checkpoint, signal))
+}
+
+/// Coordinates `[n, inputs]` and values `[n, outputs]` of these samples, normalised.
+pub(super) fn network_units(signal: &Signal, n: &Normalization, samples: &[usize]) -> (Vec<f32>, Vec<f32>) {
+    let (d, k) = (signal.inputs.len(), signal.outputs.len());
+    let mut x = Vec::with_capacity(samples.len() * d);
+    let mut y = Vec::with_capacity(samples.len() * k);
+    let mut at = vec![0.0; d];
+    for &i in samples {
+        signal.coordinate(i, &mut at);
+        x.extend((0..d).map(|j| ((at[j] - n.input_centre[j]) / n.input_half[j]) as f32));
+        let values = &signal.values[i * k..(i + 1) * k];
+        y.extend((0..k).map(|j| ((f64::from(values[j]) - n.output_centre[j]) / n.output_half[j]) as f32));
+    }
+    (x, y)
 }
 
 /// What the command line and the file say about the signal, as the topmost layer.

@@ -1,5 +1,7 @@
 //! Wiring, and nothing else: a signal, a network, an observation, the loop.
 
+pub mod compare;
 pub mod decode;
 pub mod export;
 pub mod fit;
+pub mod inspect;

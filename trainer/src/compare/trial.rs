@@ -1,0 +1,250 @@
+//! One training of a comparison, and what it came to.
+
+use std::{sync::atomic::AtomicBool, time::Instant};
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::TrainingConfig,
+    diagnose::{factors::weight_change, tangent},
+    engine::{CandleEngine, Engine},
+    error::{Error, Result},
+    network::{DenseNetwork, Network, NetworkConfig},
+    rng::Rng,
+    train::{self, Batches, Evaluation, Measured, Monitor, Progress, Stop},
+};
+
+/// What is trained, on what, from which seed: all that decides the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Which row of a table it belongs to: architecture and mapping, or a setting that is swept.
+    pub row: String,
+    /// Which data.
+    pub problem: String,
+    /// Learning rate relative to the row's own.
+    pub rate_factor: f64,
+    /// The network, parameterization and all.
+    pub network: NetworkConfig,
+    /// How it is trained; its seed is that of the initial weights too.
+    pub training: TrainingConfig,
+    /// What is kept beside the error.
+    pub observe: Observe,
+}
+
+/// What is kept beside the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Observe {
+    /// Spectra of the tangent kernel before and after.
+    pub kernel: bool,
+    /// Values at the test points at the end.
+    pub output: bool,
+}
+
+impl Trial {
+    /// Short name of the parameterization.
+    pub fn method(&self) -> &'static str {
+        self.network.parameterization.name()
+    }
+
+    /// A name that no other trial has: what it is in words, and a hash of all that decides its result.
+    pub fn id(&self) -> String {
+        let text = serde_json::to_string(self).expect("plain values");
+        let hash =
+            text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let words = format!("{}-{}-{}-x{}", self.row, self.problem, self.method(), self.rate_factor);
+        let plain: String =
+            words.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+        format!("{plain}-seed{}-{hash:016x}", self.training.seed)
+    }
+}
+
+/// Data of a trial in the network's units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Number of coordinates.
+    pub inputs: usize,
+    /// Number of values.
+    pub outputs: usize,
+    /// Points trained on, `[n, inputs]`.
+    pub x: Vec<f32>,
+    /// Values there, `[n, outputs]`.
+    pub y: Vec<f32>,
+    /// Points the error is measured at, `[m, inputs]`.
+    pub test_x: Vec<f32>,
+    /// Values there, `[m, outputs]`.
+    pub test_y: Vec<f32>,
+    /// Smallest and largest value there can be; what a network gives beyond is clipped. None: not clipped.
+    pub range: Option<(f32, f32)>,
+}
+
+/// The error along a training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurveRow {
+    /// Steps done.
+    pub step: u64,
+    /// Mean squared error at the test points.
+    pub error: f64,
+    /// |W - W0|/|W0| of the dense weights.
+    pub change: f64,
+}
+
+/// Eigenvalues of the tangent kernel, largest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spectra {
+    /// In dense weights, before training.
+    pub dense_start: Vec<f64>,
+    /// In dense weights, after.
+    pub dense_end: Vec<f64>,
+    /// In what is trained, before.
+    pub trained_start: Vec<f64>,
+    /// In what is trained, after.
+    pub trained_end: Vec<f64>,
+}
+
+/// What a trial came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The trial.
+    pub trial: Trial,
+    /// Engine and device it ran on.
+    pub engine: String,
+    /// Mean squared error at the test points at the end: the median of the last [`LAST`] measurements, for at a constant
+    /// rate Adam's error jumps from one step to the next. Of the last good ones if it diverged.
+    pub error: f64,
+    /// Peak signal-to-noise ratio in dB, for problems with a range.
+    pub psnr: Option<f64>,
+    /// Step at which it diverged, if it did.
+    pub diverged: Option<u64>,
+    /// Milliseconds a step, measurements left out.
+    pub step_ms: f64,
+    /// The error along the training.
+    pub curve: Vec<CurveRow>,
+    /// Spectra, where they were asked for.
+    pub kernel: Option<Spectra>,
+    /// Values at the test points, where they were asked for.
+    pub output: Option<Vec<f32>>,
+}
+
+impl Record {
+    /// The number that is compared, and whether more is better: PSNR where there is a range, else log10 of the error.
+    pub fn score(&self) -> f64 {
+        self.psnr.unwrap_or_else(|| self.error.log10())
+    }
+}
+
+impl Trial {
+    /// Trains on `device`; `None` when interrupted.
+    ///
+    /// # Errors
+    /// Those of the network and the engine.
+    pub fn run(
+        &self,
+        problem: &Problem,
+        device: &Device,
+        device_name: &str,
+        interrupt: &AtomicBool,
+        on_measured: &dyn Fn(u64),
+    ) -> Result<Option<Record>> {
+        let mut rng = Rng::new(self.training.seed).stream("network");
+        let (network, start) = Network::new(&self.network, problem.inputs, problem.outputs, &mut rng)?;
+        let mut engine = CandleEngine::new(&network, &start, device)?;
+        engine.load(&problem.x, &problem.y)?;
+        let mut watch = Watch {
+            problem,
+            start: network.dense_f64(&start),
+            curve: Vec::new(),
+            output: Vec::new(),
+            seconds: 0.0,
+            on_measured,
+        };
+        watch.measure(&engine, 0)?;
+        let mut batches = Batches::new(self.training.seed, problem.x.len() / problem.inputs, self.training.batch);
+        let (clock, before) = (Instant::now(), watch.seconds);
+        let quiet = &mut Progress::Quiet;
+        let outcome = train::fit(&mut engine, &self.training, &mut batches, 0, &mut watch, interrupt, quiet)?;
+        let seconds = clock.elapsed().as_secs_f64() - (watch.seconds - before);
+        let diverged = match outcome.stop {
+            Stop::Interrupted => return Ok(None),
+            Stop::Diverged { at, .. } => Some(at),
+            Stop::Steps | Stop::Target => None,
+        };
+        if diverged.is_some() {
+            watch.measure(&engine, outcome.step)?;
+        }
+        let error = median(&watch.curve[watch.curve.len().saturating_sub(LAST)..])
+            .ok_or_else(|| Error::Training(format!("trial {}: no finite error from the start", self.id())))?;
+        let kernel = self.observe.kernel.then(|| -> Result<Spectra> {
+            let points: Vec<f64> = problem.x.iter().map(|&x| f64::from(x)).collect();
+            let at = |parameters: &[_]| {
+                let kernel = tangent::tangent_kernel(&network, parameters, &points);
+                (tangent::spectrum(kernel.dense), tangent::spectrum(kernel.trained))
+            };
+            let ((dense_start, trained_start), (dense_end, trained_end)) = (at(&start), at(&engine.parameters()?));
+            Ok(Spectra { dense_start, dense_end, trained_start, trained_end })
+        });
+        Ok(Some(Record {
+            trial: self.clone(),
+            engine: format!("{} on {device_name}", engine.name()),
+            error,
+            psnr: problem.range.map(|(low, high)| 10.0 * (f64::from(high - low).powi(2) / error).log10()),
+            diverged,
+            step_ms: 1e3 * seconds / diverged.unwrap_or(outcome.step).max(1) as f64,
+            curve: watch.curve,
+            kernel: kernel.transpose()?,
+            output: self.observe.output.then_some(watch.output),
+        }))
+    }
+}
+
+/// Measurements at the end of a training that its error is taken from.
+pub const LAST: usize = 5;
+
+fn median(rows: &[CurveRow]) -> Option<f64> {
+    let mut errors: Vec<f64> = rows.iter().map(|r| r.error).collect();
+    errors.sort_by(f64::total_cmp);
+    errors.get(errors.len() / 2).copied()
+}
+
+/// Measures at the test points with the code that trains.
+struct Watch<'a> {
+    problem: &'a Problem,
+    start: DenseNetwork,
+    curve: Vec<CurveRow>,
+    output: Vec<f32>,
+    seconds: f64,
+    on_measured: &'a dyn Fn(u64),
+}
+
+impl Watch<'_> {
+    /// A row of the curve; an error that is not finite is told but leaves no row.
+    fn measure(&mut self, engine: &dyn Engine, step: u64) -> Result<f64> {
+        let clock = Instant::now();
+        let mut output = engine.forward(&self.problem.test_x)?;
+        if let Some((low, high)) = self.problem.range {
+            // A NaN stays one.
+            output.iter_mut().for_each(|v| *v = if v.is_nan() { *v } else { v.clamp(low, high) });
+        }
+        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+        let error = output.iter().zip(&self.problem.test_y).map(square).sum::<f64>() / output.len() as f64;
+        if error.is_finite() {
+            let change = weight_change(&engine.dense()?, &self.start);
+            self.curve.push(CurveRow { step, error, change });
+            self.output = output;
+        }
+        self.seconds += clock.elapsed().as_secs_f64();
+        Ok(error)
+    }
+}
+
+impl Monitor for Watch<'_> {
+    fn evaluate(&mut self, engine: &dyn Engine, at: Evaluation) -> Result<Measured> {
+        let error = self.measure(engine, at.step)?;
+        (self.on_measured)(at.step);
+        // What is not finite is not a state to come back to.
+        let psnr = if error.is_finite() { -10.0 * error.log10() } else { f64::NAN };
+        Ok(Measured { psnr, target_reached: false })
+    }
+}

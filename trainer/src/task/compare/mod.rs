@@ -1,0 +1,243 @@
+//! The paper's experiments, each a file: which trainings, on which data, and what the report says of them.
+
+mod image;
+mod landscape;
+mod regression;
+mod rows;
+mod siren;
+mod sweep;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use candle_core::Device;
+
+pub use image::ImageOptions;
+pub use rows::Row;
+
+use crate::{
+    compare::{Block, Choice, LAST, Observe, Problem, Record, Report, Results, Runner, Trial},
+    config::{Optimizer, TrainingConfig},
+    error::{Error, Result},
+    file::write_atomically,
+    network::Parameterization,
+    train::Schedule,
+};
+
+/// An experiment and what is its own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Experiment {
+    /// A random field on a line (Wang et al. 2022, Fig. 2).
+    Regression(Vec<Row>),
+    /// The loss over a weight and over its factors (Fig. 1), distances among factorizations (Theorem 1).
+    Landscape,
+    /// Mean and deviation of the log scale.
+    Sweep,
+    /// Photographs and words by the protocol of Tancik et al. 2020.
+    Image(ImageOptions),
+    /// The frequency factor of a SIREN.
+    Siren,
+}
+
+/// What all experiments have in common.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of results and report.
+    pub folder: PathBuf,
+    /// Seeds 0 to this, exclusive; none: the experiment's own number.
+    pub seeds: Option<u64>,
+    /// Steps a training; none: the experiment's own number.
+    pub steps: Option<u64>,
+    /// Parameterizations.
+    pub methods: Vec<Parameterization>,
+    /// Factors on each row's own learning rate.
+    pub rate_factors: Vec<f64>,
+    /// A smaller version that ends in minutes.
+    pub quick: bool,
+    /// Trainings at once; none: one a core, or one alone on a GPU.
+    pub jobs: Option<usize>,
+    /// The command line, for the report.
+    pub command: String,
+}
+
+/// The data of a trial.
+type Problems<'a> = dyn Fn(&Trial) -> Result<Problem> + Sync + 'a;
+/// What a report says beside the common tables.
+type Figures<'a> = dyn Fn(&Results<'_>) -> Result<Vec<Block>> + 'a;
+
+/// What an experiment plans.
+struct Plan<'a> {
+    trials: Vec<Trial>,
+    problem: Box<Problems<'a>>,
+    /// Title, what was done in words, and the figures and tables behind the common ones.
+    title: &'static str,
+    about: String,
+    figures: Box<Figures<'a>>,
+    /// Whether the table of scores suits it.
+    tables: bool,
+}
+
+/// Runs `experiment` and writes its report; what an earlier call of the same trainings left is used.
+///
+/// # Errors
+/// Bad input, an output that cannot be written, Ctrl-C, or a failure of the device.
+pub fn run(
+    experiment: &Experiment,
+    options: &Options,
+    device: &Device,
+    device_name: &str,
+    interrupt: &AtomicBool,
+    quiet: bool,
+) -> Result<PathBuf> {
+    options.validate()?;
+    let plan = match experiment {
+        Experiment::Regression(rows) => regression::plan(options, rows),
+        Experiment::Landscape => {
+            make(&options.folder)?;
+            landscape::report(options)?.write(&options.folder)?;
+            return Ok(options.folder.join("report.md"));
+        }
+        Experiment::Sweep => sweep::plan(options),
+        Experiment::Image(image) => image::plan(options, image)?,
+        Experiment::Siren => siren::plan(options)?,
+    };
+    make(&options.folder)?;
+    let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::compare::cores() } else { 1 });
+    let runner = Runner {
+        folder: options.folder.clone(),
+        jobs,
+        device: device.clone(),
+        device_name: device_name.to_owned(),
+        interrupt,
+        quiet,
+    };
+    let records = runner.run(&plan.trials, &plan.problem)?;
+    let results = Results::new(&records);
+    write_atomically(&options.folder.join("results.csv"), results.csv().as_bytes())?;
+    report(&plan, &results, &records, options, jobs)?.write(&options.folder)?;
+    Ok(options.folder.join("report.md"))
+}
+
+fn make(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), action: "make folder", source })
+}
+
+impl Options {
+    fn validate(&self) -> Result<()> {
+        let bad = |field: &str, message: &str| Err(Error::Config { field: field.into(), message: message.into() });
+        if self.seeds == Some(0) {
+            return bad("--seeds", "found 0, expected at least 1");
+        }
+        if self.steps == Some(0) {
+            return bad("--steps", "found 0, expected at least 1");
+        }
+        if self.jobs == Some(0) {
+            return bad("--jobs", "found 0, expected at least 1");
+        }
+        if self.methods.is_empty() {
+            return bad("--params", "found none, expected at least one parameterization");
+        }
+        if self.rate_factors.is_empty() || self.rate_factors.iter().any(|f| !(*f > 0.0 && f.is_finite())) {
+            return bad("--lr-factors", "expected one or more numbers above 0");
+        }
+        Ok(())
+    }
+
+    /// Adam at a constant rate over the full batch, measured a hundred times.
+    fn training(&self, steps: u64, learning_rate: f64, seed: u64) -> TrainingConfig {
+        TrainingConfig {
+            steps,
+            batch: 0,
+            optimizer: Optimizer::Adam,
+            learning_rate,
+            schedule: Schedule::Constant,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            clip: None,
+            seed,
+            target_psnr: None,
+            evaluate_every: (steps / 100).max(1),
+        }
+    }
+
+    /// A trial of `row` for every method, rate and seed.
+    fn trials(
+        &self,
+        row: &str,
+        problem: &dyn Fn(u64) -> String,
+        preset: &rows::Preset,
+        (seeds, steps): (u64, u64),
+        observe: &dyn Fn(u64) -> Observe,
+    ) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        for seed in 0..seeds {
+            for &rate_factor in &self.rate_factors {
+                for &parameterization in &self.methods {
+                    trials.push(Trial {
+                        row: row.to_owned(),
+                        problem: problem(seed),
+                        rate_factor,
+                        network: crate::network::NetworkConfig { parameterization, ..preset.network.clone() },
+                        training: self.training(steps, rate_factor * preset.learning_rate, seed),
+                        observe: observe(seed),
+                    });
+                }
+            }
+        }
+        trials
+    }
+}
+
+fn report(
+    plan: &Plan<'_>,
+    results: &Results<'_>,
+    records: &[Record],
+    options: &Options,
+    jobs: usize,
+) -> Result<Report> {
+    let seeds: std::collections::BTreeSet<u64> = records.iter().map(|r| r.trial.training.seed).collect();
+    let engines: std::collections::BTreeSet<&str> = records.iter().map(|r| r.engine.as_str()).collect();
+    let steps = records.iter().map(|r| r.trial.training.steps).max().unwrap_or(0);
+    let list = |all: Vec<String>| all.join(", ");
+    let mut blocks = vec![
+        Block::Text(plan.about.clone()),
+        Block::Text(format!(
+            "Made by `{}` on {} ({jobs} trainings at once); seeds {}; {steps} steps of Adam. For a seed, every \
+             parameterization has the same data, the same initial dense weights and the same number of steps. The final \
+             error is the median of the last {LAST} of a hundred measurements.",
+            options.command,
+            list(engines.into_iter().map(String::from).collect()),
+            list(seeds.iter().map(u64::to_string).collect()),
+        )),
+    ];
+    if plan.tables {
+        let paired = "p is that of Student's paired t-test over data and seeds";
+        blocks.push(Block::Heading("At the same learning rate".into()));
+        blocks.push(Block::Text(format!("Mean ± standard deviation of {}; {paired}.", results.unit())));
+        blocks.push(Block::Table(results.scores_table(Choice::SameRate)));
+        if results.factors.len() > 1 {
+            blocks.push(Block::Heading("At each method's best learning rate".into()));
+            blocks.push(Block::Text(format!(
+                "Swept for every method and row: the row's own rate times {}. Each is shown at the factor, in brackets, \
+                 with its best mean; the choice is made on the same seeds that are shown, for all methods alike.",
+                list(results.factors.iter().map(f64::to_string).collect())
+            )));
+            blocks.push(Block::Table(results.scores_table(Choice::BestRate)));
+        }
+    }
+    blocks.extend((plan.figures)(results)?);
+    if plan.tables {
+        blocks.push(Block::Heading("Time".into()));
+        blocks.push(Block::Text(format!(
+            "Median over trainings, measurements left out; {jobs} ran at once, so only the ratios to plain weights mean \
+             something."
+        )));
+        blocks.push(Block::Table(results.times_table()));
+    }
+    blocks.push(Block::Text("Every training is a line of `results.csv`.".into()));
+    Ok(Report { title: plan.title.into(), blocks })
+}
