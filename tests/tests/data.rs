@@ -10,9 +10,10 @@ use candle_core::Device;
 use rwf_runtime::Model;
 use rwf_tests::wmm::Wmm;
 use rwf_trainer::{
+    engine::EngineChoice,
     evaluate::evaluate,
     signal::{LoadOptions, Signal, load},
-    task::fit::{Report, Request, run},
+    task::fit::{Place, Report, Request, run},
 };
 
 fn data() -> Option<PathBuf> {
@@ -32,7 +33,8 @@ fn fit(folder: &Path, input: &Path, options: LoadOptions, layer: &str) -> Report
         layers: vec![layer.parse().expect("TOML")],
         force: true,
     };
-    run(request, &Device::Cpu, "cpu", &AtomicBool::new(false), true).expect("a run")
+    let place = Place { engine: EngineChoice::Auto, device: &Device::Cpu, name: "cpu" };
+    run(request, place, &AtomicBool::new(false), true).expect("a run")
 }
 
 /// The fit at every sample, from the file that was written.

@@ -30,3 +30,9 @@ pub const KERNEL: f64 = 1e-6;
 
 /// Rates of Theorem 2 against a gradient step of 1e-7 in f64, relative.
 pub const RATE: f64 = 1e-4;
+
+/// Gradients of two engines over some hundred points, relative to the largest of the tensor.
+pub const ENGINES: f64 = 3e-5;
+
+/// Losses of two engines after up to a hundred steps, relative: rounding grows along a training.
+pub const TRAINING: f64 = 2e-3;

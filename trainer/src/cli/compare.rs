@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::{
-    engine::{self, DeviceChoice},
+    engine::{self, DeviceChoice, EngineChoice},
     error::{Error, Result},
     network::Parameterization,
     task::compare::{Experiment, ImageOptions, Options, Row, run as compare},
@@ -88,7 +88,7 @@ struct Common {
     #[arg(long)]
     steps: Option<u64>,
     /// Parameterizations: plain, aa, aa-neuron, wn, rwf, rwf-direct
-    #[arg(long, value_delimiter = ',', default_value = "plain,aa,wn,rwf,rwf-direct", value_parser = parameterization)]
+    #[arg(long, value_delimiter = ',', default_value = "plain,aa,wn,rwf,rwf-direct", value_parser = super::words::parameterization)]
     params: Vec<Parameterization>,
     /// Factors on each row's learning rate; every method is trained with each
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "FACTORS")]
@@ -102,16 +102,12 @@ struct Common {
     /// Where to train: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// What computes the networks
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineChoice,
     /// No progress
     #[arg(short, long)]
     quiet: bool,
-}
-
-fn parameterization(word: &str) -> std::result::Result<Parameterization, String> {
-    Parameterization::named(word).ok_or_else(|| {
-        let known: Vec<&str> = Parameterization::ALL.iter().map(|p| p.name()).collect();
-        format!("expected {}", known.join(", "))
-    })
 }
 
 pub(super) fn run(args: Args) -> Result<()> {
@@ -138,6 +134,7 @@ pub(super) fn run(args: Args) -> Result<()> {
         rate_factors: common.lr_factors,
         quick: common.quick,
         jobs: common.jobs,
+        engine: common.engine,
         command: command_line(),
     };
     let interrupt = super::interrupt("the trainings that are done are kept");

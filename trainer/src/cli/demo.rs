@@ -8,10 +8,14 @@ use toml::Table;
 
 use super::{fit::print, open, read};
 use crate::{
+    engine::EngineChoice,
     error::{Error, Result},
     file::write_atomically,
     signal::{self, LoadOptions},
-    task::{self, decode, fit::Request},
+    task::{
+        self, decode,
+        fit::{Place, Request},
+    },
     train::{Metrics, Stop, metrics::short},
 };
 
@@ -61,7 +65,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         force: true,
     };
     let interrupt = super::interrupt("checkpoint and model are being written");
-    let report = task::fit::run(request, &Device::Cpu, "cpu", &interrupt, false)?;
+    let place = Place { engine: EngineChoice::Auto, device: &Device::Cpu, name: "cpu" };
+    let report = task::fit::run(request, place, &interrupt, false)?;
     print(&report);
     if report.outcome.stop == Stop::Interrupted {
         return Err(Error::Interrupted);

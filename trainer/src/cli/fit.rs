@@ -8,10 +8,10 @@ use toml::{Table, Value};
 use super::words::{self, MAPPINGS, Param, SCHEDULES, choice};
 use crate::{
     config,
-    engine::{self, DeviceChoice},
+    engine::{self, DeviceChoice, EngineChoice},
     error::{Error, Result},
     signal::{LoadOptions, SignalKind},
-    task::fit::{Report, Request, run as fit},
+    task::fit::{Place, Report, Request, run as fit},
     train::Stop,
 };
 
@@ -47,6 +47,9 @@ pub(super) struct Args {
     /// Where to train: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// What computes the network
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineChoice,
     /// No progress and no report
     #[arg(short, long)]
     quiet: bool,
@@ -181,7 +184,8 @@ pub(super) fn run(args: Args) -> Result<()> {
         (None, None) => unreachable!("clap requires one of the two"),
     };
     let interrupt = super::interrupt("checkpoint and model are being written");
-    let report = fit(request, &device, &device_name, &interrupt, args.quiet)?;
+    let place = Place { engine: args.engine, device: &device, name: &device_name };
+    let report = fit(request, place, &interrupt, args.quiet)?;
     if !args.quiet {
         print(&report);
     }

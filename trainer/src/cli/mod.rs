@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand; parse and hand over, nothing else.
 
+mod bench;
 mod compare;
 mod demo;
 mod eval;
@@ -46,6 +47,7 @@ enum Command {
     Import(import::Args),
     Compare(Box<compare::Args>),
     Inspect(inspect::Args),
+    Bench(bench::Args),
     Demo(demo::Args),
 }
 
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Compare(args) => compare::run(*args),
+        Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args),
     };

@@ -4,7 +4,10 @@ use clap::ValueEnum;
 use rwf_runtime::format::{MathBackend, Precision};
 use toml::{Table, Value};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    network::Parameterization,
+};
 
 /// Parameterizations and their short names.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -112,6 +115,14 @@ pub(super) const SCHEDULES: &[(&str, &str, &[Field])] = &[
     ("cosine", "cosine", &[Field::Number("end")]),
     ("exponential", "exponential", &[Field::Number("factor"), Field::Integer("every")]),
 ];
+
+/// For clap: a parameterization by its short name, with the paper's settings.
+pub(super) fn parameterization(word: &str) -> std::result::Result<Parameterization, String> {
+    Parameterization::named(word).ok_or_else(|| {
+        let known: Vec<&str> = Parameterization::ALL.iter().map(|p| p.name()).collect();
+        format!("expected {}", known.join(", "))
+    })
+}
 
 /// For clap: a precision by name.
 pub(super) fn precision(text: &str) -> std::result::Result<Precision, String> {

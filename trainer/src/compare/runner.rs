@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Problem, Record, Trial};
 use crate::{
+    engine::EngineChoice,
     error::{Error, Result},
     file::write_atomically,
 };
@@ -29,6 +30,8 @@ pub struct Runner<'a> {
     pub folder: PathBuf,
     /// Trials at once, each with its share of the cores.
     pub jobs: usize,
+    /// What computes the networks.
+    pub engine: EngineChoice,
     /// Where to train.
     pub device: Device,
     /// What the device is called.
@@ -109,7 +112,8 @@ impl Runner<'_> {
             bar.advance(step as usize - before);
         };
         let problem = problem(trial)?;
-        let record = trial.run(&problem, &self.device, &self.device_name, self.interrupt, &on_measured)?;
+        let record =
+            trial.run(&problem, self.engine, (&self.device, &self.device_name), self.interrupt, &on_measured)?;
         if let Some(record) = &record {
             // A trial that ended early still counts as done.
             bar.advance(trial.training.steps as usize - seen.load(Ordering::Relaxed));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::TrainingConfig,
     diagnose::{factors::weight_change, tangent},
-    engine::{CandleEngine, Engine},
+    engine::{Engine, EngineChoice, engine},
     error::{Error, Result},
     network::{DenseNetwork, Network, NetworkConfig},
     rng::Rng,
@@ -136,21 +136,21 @@ impl Record {
 }
 
 impl Trial {
-    /// Trains on `device`; `None` when interrupted.
+    /// Trains with the engine of `choice` on a device told as its name; `None` when interrupted.
     ///
     /// # Errors
     /// Those of the network and the engine.
     pub fn run(
         &self,
         problem: &Problem,
-        device: &Device,
-        device_name: &str,
+        choice: EngineChoice,
+        (device, device_name): (&Device, &str),
         interrupt: &AtomicBool,
         on_measured: &dyn Fn(u64),
     ) -> Result<Option<Record>> {
         let mut rng = Rng::new(self.training.seed).stream("network");
         let (network, start) = Network::new(&self.network, problem.inputs, problem.outputs, &mut rng)?;
-        let mut engine = CandleEngine::new(&network, &start, device)?;
+        let mut engine = engine(choice, &network, &start, device)?;
         engine.load(&problem.x, &problem.y)?;
         let mut watch = Watch {
             problem,
@@ -160,11 +160,11 @@ impl Trial {
             seconds: 0.0,
             on_measured,
         };
-        watch.measure(&engine, 0)?;
+        watch.measure(engine.as_ref(), 0)?;
         let mut batches = Batches::new(self.training.seed, problem.x.len() / problem.inputs, self.training.batch);
         let (clock, before) = (Instant::now(), watch.seconds);
         let quiet = &mut Progress::Quiet;
-        let outcome = train::fit(&mut engine, &self.training, &mut batches, 0, &mut watch, interrupt, quiet)?;
+        let outcome = train::fit(engine.as_mut(), &self.training, &mut batches, 0, &mut watch, interrupt, quiet)?;
         let seconds = clock.elapsed().as_secs_f64() - (watch.seconds - before);
         let diverged = match outcome.stop {
             Stop::Interrupted => return Ok(None),
@@ -172,7 +172,7 @@ impl Trial {
             Stop::Steps | Stop::Target => None,
         };
         if diverged.is_some() {
-            watch.measure(&engine, outcome.step)?;
+            watch.measure(engine.as_ref(), outcome.step)?;
         }
         let error = median(&watch.curve[watch.curve.len().saturating_sub(LAST)..])
             .ok_or_else(|| Error::Training(format!("trial {}: no finite error from the start", self.id())))?;

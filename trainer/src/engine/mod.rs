@@ -3,15 +3,55 @@
 mod activation;
 mod adam;
 mod candle;
+#[cfg(test)]
+mod contract;
 mod device;
+mod fused;
 
 pub use candle::CandleEngine;
 pub use device::{DeviceChoice, device};
+pub use fused::{FusedEngine, peak};
+
+use candle_core::Device;
 
 use crate::{
-    error::Result,
-    network::{DenseNetwork, Parameter},
+    error::{Error, Result},
+    network::{DenseNetwork, Network, Parameter},
 };
+
+/// Which engine computes a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum EngineChoice {
+    /// The fastest for the device
+    #[default]
+    Auto,
+    /// Hand-written passes on the CPU
+    Fused,
+    /// candle's autograd, on any device
+    Candle,
+}
+
+/// The engine of `choice` for `network` with these trained numbers on `device`.
+///
+/// # Errors
+/// [`Error::Config`] when the engine does not run on the device, and those of the engine.
+pub fn engine(
+    choice: EngineChoice,
+    network: &Network,
+    parameters: &[Parameter],
+    device: &Device,
+) -> Result<Box<dyn Engine>> {
+    match (choice, device.is_cpu()) {
+        (EngineChoice::Auto | EngineChoice::Fused, true) => Ok(Box::new(FusedEngine::new(network, parameters)?)),
+        (EngineChoice::Fused, false) => Err(Error::Config {
+            field: "--engine".into(),
+            message: "found fused on a GPU, expected `--device cpu` with it, or `--engine candle`".into(),
+        }),
+        (EngineChoice::Candle, _) | (EngineChoice::Auto, false) => {
+            Ok(Box::new(CandleEngine::new(network, parameters, device)?))
+        }
+    }
+}
 
 /// What is made small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +113,7 @@ pub trait Engine {
     ///
     /// # Errors
     /// Those of the device.
-    fn loss_and_gradients(&self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Parameter>)>;
+    fn loss_and_gradients(&mut self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Parameter>)>;
 
     /// One optimizer step.
     ///

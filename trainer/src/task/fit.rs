@@ -12,7 +12,7 @@ use toml::Table;
 
 use crate::{
     config::{self, RunConfig},
-    engine::{CandleEngine, Engine},
+    engine::{Engine, EngineChoice, engine},
     error::{Error, Result},
     evaluate::evaluate,
     export::{self, Description},
@@ -75,29 +75,32 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Runs `request` on `device`, told as `device_name`.
+/// Where a run is computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// By which engine.
+    pub engine: EngineChoice,
+    /// On which device.
+    pub device: &'a Device,
+    /// What the device is called.
+    pub name: &'a str,
+}
+
+/// Runs `request` at `place`.
 ///
 /// # Errors
 /// Bad input, an output that cannot be written, or a failure of the device. Divergence and Ctrl-C are outcomes,
 /// not errors: the model is written.
-pub fn run(
-    request: Request,
-    device: &Device,
-    device_name: &str,
-    interrupt: &AtomicBool,
-    quiet: bool,
-) -> Result<Report> {
+pub fn run(request: Request, place: Place<'_>, interrupt: &AtomicBool, quiet: bool) -> Result<Report> {
     let mut run = match request {
-        Request::New { input, out, options, layers, force } => {
-            Run::new(&input, out, &options, layers, force, device, device_name)?
-        }
-        Request::Resume { folder, steps } => Run::resume(&folder, steps, device, device_name)?,
+        Request::New { input, out, options, layers, force } => Run::new(&input, out, &options, layers, force, place)?,
+        Request::Resume { folder, steps } => Run::resume(&folder, steps, place)?,
     };
     let started = Instant::now();
     let plan = run.config.training.clone();
     let mut batches = Batches::new(plan.seed, run.monitor.training.len(), plan.batch);
     if !quiet {
-        eprintln!("{}", run.headline(batches.size(), device_name));
+        eprintln!("{}", run.headline(batches.size(), place.name));
     }
     let mut progress = Progress::new(run.from, plan.steps, quiet);
     let outcome =
@@ -121,8 +124,7 @@ impl Run {
         options: &LoadOptions,
         layers: Vec<Table>,
         force: bool,
-        device: &Device,
-        device_name: &str,
+        place: Place<'_>,
     ) -> Result<Self> {
         let signal = signal::load(input, options)?;
         let defaults = config::defaults(signal.kind, signal.inputs.len(), signal.len());
@@ -138,29 +140,29 @@ impl Run {
 
         let mut rng = Rng::new(config.training.seed).stream("network");
         let (network, parameters) = Network::new(&config.network, signal.inputs.len(), signal.outputs.len(), &mut rng)?;
-        let engine = Box::new(CandleEngine::new(&network, &parameters, device)?);
+        let engine = engine(place.engine, &network, &parameters, place.device)?;
         folder.create(force)?;
         write_atomically(&folder.config(), config.to_toml().as_bytes())?;
 
         let normalization = normalization(&signal);
         let log = |columns| Ok(MetricsLog::new(folder.metrics(), columns));
-        let monitor = SignalMonitor::new(signal, &config, normalization, folder.clone(), device_name, log)?;
+        let monitor = SignalMonitor::new(signal, &config, normalization, folder.clone(), place.name, log)?;
         let mut run = Self { config, engine, monitor, out, from: 0 };
         run.load()?;
         Ok(run)
     }
 
-    fn resume(folder: &Path, steps: Option<u64>, device: &Device, device_name: &str) -> Result<Self> {
+    fn resume(folder: &Path, steps: Option<u64>, place: Place<'_>) -> Result<Self> {
         let folder = RunFolder::open(folder)?;
         let (checkpoint, signal) = open_checkpoint(&folder.checkpoint())?;
         let mut config = checkpoint.config;
         config.training.steps = steps.unwrap_or(config.training.steps);
         let mut rng = Rng::new(config.training.seed).stream("network");
         let (network, _) = Network::new(&config.network, signal.inputs.len(), signal.outputs.len(), &mut rng)?;
-        let mut engine = Box::new(CandleEngine::new(&network, &checkpoint.parameters, device)?);
+        let mut engine = engine(place.engine, &network, &checkpoint.parameters, place.device)?;
         engine.set_moments(&checkpoint.moments)?;
         let log = |columns| MetricsLog::resume(folder.metrics(), columns, checkpoint.step);
-        let monitor = SignalMonitor::new(signal, &config, checkpoint.normalization, folder.clone(), device_name, log)?;
+        let monitor = SignalMonitor::new(signal, &config, checkpoint.normalization, folder.clone(), place.name, log)?;
         let out = folder.path().with_extension("safetensors");
         let mut run = Self { config, engine, monitor, out, from: checkpoint.step };
         run.load()?;

@@ -11,7 +11,7 @@ use crate::{
         factors::{LayerFactors, factors, weight_change},
         tangent::{spectrum, tangent_kernel},
     },
-    engine::{Batch, CandleEngine, Engine, Loss},
+    engine::{Batch, EngineChoice, Loss, engine},
     error::{Error, Result},
     network::{Network, Parameter},
     plot::{Chart, Line, Spacing, Stroke, mosaic},
@@ -80,7 +80,7 @@ pub fn inspect(path: &Path, points: usize) -> Result<Inspection> {
 
     let every: Vec<usize> = (0..signal.len()).collect();
     let (x, y) = network_units(&signal, &checkpoint.normalization, &every);
-    let mut engine = CandleEngine::new(&network, now, &Device::Cpu)?;
+    let mut engine = engine(EngineChoice::Auto, &network, now, &Device::Cpu)?;
     engine.load(&x, &y)?;
     let (loss, gradients) = engine.loss_and_gradients(Batch::Full, Loss::MeanSquaredError)?;
     let norm = |p: &Parameter| p.values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();

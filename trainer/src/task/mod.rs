@@ -1,5 +1,6 @@
 //! Wiring, and nothing else: a signal, a network, an observation, the loop.
 
+pub mod bench;
 pub mod compare;
 pub mod decode;
 pub mod export;

@@ -20,6 +20,7 @@ pub use rows::Row;
 use crate::{
     compare::{Block, Choice, LAST, Observe, Problem, Record, Report, Results, Runner, Trial},
     config::{Optimizer, TrainingConfig},
+    engine::EngineChoice,
     error::{Error, Result},
     file::write_atomically,
     network::Parameterization,
@@ -58,6 +59,8 @@ pub struct Options {
     pub quick: bool,
     /// Trainings at once; none: one a core, or one alone on a GPU.
     pub jobs: Option<usize>,
+    /// What computes the networks.
+    pub engine: EngineChoice,
     /// The command line, for the report.
     pub command: String,
 }
@@ -108,6 +111,7 @@ pub fn run(
     let runner = Runner {
         folder: options.folder.clone(),
         jobs,
+        engine: options.engine,
         device: device.clone(),
         device_name: device_name.to_owned(),
         interrupt,

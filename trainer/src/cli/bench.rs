@@ -1,0 +1,83 @@
+//! `rwf bench`
+
+use crate::{
+    engine::EngineChoice,
+    error::{Error, Result},
+    network::Parameterization,
+    task::bench::{Timing, best_rate, cases},
+};
+
+/// Time training steps, engine beside engine, against the machine's matrix products
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  rwf bench\n  rwf bench --cases a,e --threads 2 --params rwf,plain --seconds 5\n\n\
+    The bound is the time of the step's matrix products alone at the best rate measured in this run."
+)]
+pub(super) struct Args {
+    /// Cases by letter
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,e")]
+    cases: Vec<char>,
+    /// Numbers of threads
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<usize>,
+    /// Engines
+    #[arg(long, value_delimiter = ',', default_value = "fused,candle")]
+    engines: Vec<EngineChoice>,
+    /// Parameterizations
+    #[arg(long, value_delimiter = ',', default_value = "rwf", value_parser = super::words::parameterization)]
+    params: Vec<Parameterization>,
+    /// Seconds for each engine, parameterization and case
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    let bad = |field: &str, message: String| Err(Error::Config { field: field.into(), message });
+    let known = cases();
+    let letter = |name: &str| name.chars().next().unwrap_or_default();
+    if let Some(found) = args.cases.iter().find(|c| known.iter().all(|k| letter(k.name) != **c)) {
+        return bad("--cases", format!("found `{found}`, expected a, b, c, e"));
+    }
+    if args.threads.contains(&0) {
+        return bad("--threads", "found 0, expected at least 1".into());
+    }
+    if !(args.seconds > 0.0 && args.seconds < 3600.0) {
+        return bad("--seconds", format!("found {}, expected above 0 and below 3600", args.seconds));
+    }
+    println!(
+        "{:<28} {:>7} {:<8} {:<10} {:>10} {:>10} {:>9} {:>10} {:>9} {:>6}",
+        "case", "threads", "engine", "param", "median ms", "min ms", "GFLOP/s", "bound ms", "x bound", "steps"
+    );
+    for &threads in &args.threads {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|e| Error::Training(format!("cannot start {threads} threads: {e}")))?;
+        pool.install(|| -> Result<()> {
+            let rate = best_rate();
+            println!("matrix products, {threads} thread(s): {rate:.0} GFLOP/s at best");
+            for case in known.iter().filter(|c| args.cases.contains(&letter(c.name))) {
+                let timings = case.run(&args.engines, &args.params, threads, args.seconds, rate)?;
+                timings.iter().for_each(print);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn print(t: &Timing) {
+    println!(
+        "{:<28} {:>7} {:<8} {:<10} {:>10.3} {:>10.3} {:>9.1} {:>10.3} {:>9.2} {:>6}",
+        t.case,
+        t.threads,
+        t.engine,
+        t.parameterization,
+        t.median_ms,
+        t.min_ms,
+        1e3 * t.gflop / t.median_ms,
+        t.bound_ms,
+        t.median_ms / t.bound_ms,
+        t.steps
+    );
+}

@@ -1,0 +1,85 @@
+//! Sums over parts, norm, and Adam's update over flat buffers, in pieces of a fixed size.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::engine::AdamStep;
+
+/// Numbers one thread takes at a time; what they become does not depend on it.
+const PIECE: usize = 16 * 1024;
+
+/// sum <- Σ of `parts` lists, in their order.
+pub(super) fn sum<'a>(sum: &mut [f32], parts: usize, list: impl Fn(usize) -> &'a Vec<f32> + Sync) {
+    let run = |(n, sum): (usize, &mut [f32])| {
+        let range = n * PIECE..n * PIECE + sum.len();
+        sum.copy_from_slice(&list(0)[range.clone()]);
+        for part in 1..parts {
+            let values = &list(part)[range.clone()];
+            Arch::new().dispatch(
+                #[inline(always)]
+                || sum.iter_mut().zip(values).for_each(|(s, v)| *s += v),
+            );
+        }
+    };
+    if sum.len() <= 2 * PIECE || rayon::current_num_threads() == 1 {
+        sum.chunks_mut(PIECE).enumerate().for_each(run);
+    } else {
+        sum.par_chunks_mut(PIECE).enumerate().for_each(run);
+    }
+}
+
+/// Euclidean norm, summed in f64.
+pub(super) fn norm(values: &[f32]) -> f64 {
+    const LANES: usize = 8;
+    let mut lanes = [0.0f64; LANES];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for block in values.chunks(LANES) {
+                for (lane, v) in lanes.iter_mut().zip(block) {
+                    *lane += f64::from(*v) * f64::from(*v);
+                }
+            }
+        },
+    );
+    lanes.iter().sum::<f64>().sqrt()
+}
+
+/// One step of Adam or AdamW on everything that is trained.
+pub(super) fn adam(
+    trained: &mut [f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    gradient: &[f32],
+    shrink: f32,
+    adam: &AdamStep,
+) {
+    let step = adam.step as f64;
+    let (c1, c2) = (1.0 - adam.beta1.powf(step), 1.0 - adam.beta2.powf(step));
+    let (beta1, beta2) = (adam.beta1 as f32, adam.beta2 as f32);
+    let (rate, root, epsilon) = ((adam.learning_rate / c1) as f32, (1.0 / c2.sqrt()) as f32, adam.epsilon as f32);
+    let keep = (1.0 - adam.learning_rate * adam.weight_decay) as f32;
+    let run = |(((x, m), v), g): (((&mut [f32], &mut [f32]), &mut [f32]), &[f32])| {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (((x, m), v), g) in x.iter_mut().zip(m).zip(v).zip(g) {
+                    let g = g * shrink;
+                    *m = beta1 * *m + (1.0 - beta1) * g;
+                    *v = beta2 * *v + (1.0 - beta2) * (g * g);
+                    *x = *x * keep - rate * *m / (v.sqrt() * root + epsilon);
+                }
+            },
+        );
+    };
+    if trained.len() <= 2 * PIECE || rayon::current_num_threads() == 1 {
+        run((((trained, first), second), gradient));
+    } else {
+        trained
+            .par_chunks_mut(PIECE)
+            .zip(first.par_chunks_mut(PIECE))
+            .zip(second.par_chunks_mut(PIECE))
+            .zip(gradient.par_chunks(PIECE))
+            .for_each(run);
+    }
+}

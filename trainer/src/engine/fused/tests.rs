@@ -1,0 +1,154 @@
+use candle_core::Device;
+
+use super::*;
+use crate::{
+    engine::{CandleEngine, contract},
+    network::{ActivationKind, ArchitectureKind, NetworkConfig, Parameterization},
+    rng::Rng,
+    tolerance,
+};
+
+fn make(network: &Network, start: &[Parameter]) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(FusedEngine::new(network, start)?))
+}
+
+#[test]
+fn gradients_equal_differences_for_every_network() {
+    contract::gradients_of_every_network(make);
+}
+
+#[test]
+fn gradients_equal_differences_for_every_activation() {
+    contract::gradients_of_every_activation(make);
+}
+
+#[test]
+fn dense_layers_equal_the_f64_twin() {
+    contract::dense_layers(make);
+}
+
+#[test]
+fn batches_and_clipping() {
+    contract::batches_and_clipping(make);
+}
+
+#[test]
+fn parameters_that_do_not_fit_are_named() {
+    contract::parameters_that_do_not_fit(make);
+}
+
+fn step(n: u64) -> AdamStep {
+    AdamStep {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        clip: Some(0.5),
+        step: n,
+    }
+}
+
+/// A network and both engines with the same samples.
+fn pair(config: &NetworkConfig, points: usize) -> (FusedEngine, CandleEngine) {
+    let (x, y) = contract::samples(points);
+    let (network, start) = Network::new(config, 2, 2, &mut Rng::new(5)).unwrap();
+    let mut fused = FusedEngine::new(&network, &start).unwrap();
+    let mut candle = CandleEngine::new(&network, &start, &Device::Cpu).unwrap();
+    fused.load(&x, &y).unwrap();
+    candle.load(&x, &y).unwrap();
+    (fused, candle)
+}
+
+/// Largest difference of two lists of tensors, each relative to the largest number of its tensor.
+fn difference(a: &[Parameter], b: &[Parameter]) -> f64 {
+    let each = a.iter().zip(b).map(|(a, b)| {
+        assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
+        let largest = b.values.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+        a.values.iter().zip(&b.values).map(|(a, b)| f64::from((a - b).abs() / largest)).fold(0.0, f64::max)
+    });
+    each.fold(0.0, f64::max)
+}
+
+#[test]
+fn gradients_and_values_equal_autograd_over_many_tiles() {
+    // 700 points are several parts of more than a tile each, the last one short; widths on both sides of thin.
+    for architecture in [ArchitectureKind::Mlp, ArchitectureKind::Siren, ArchitectureKind::ModifiedMlp] {
+        for parameterization in Parameterization::ALL {
+            for (mapping, hidden) in contract::MAPPINGS.into_iter().zip([24, 3, 40, 17]) {
+                let activation = (architecture != ArchitectureKind::Siren).then_some(ActivationKind::Relu);
+                let config = NetworkConfig {
+                    parameterization,
+                    mapping,
+                    activation,
+                    omega0: 5.0,
+                    omega0_first: 5.0,
+                    ..NetworkConfig::new(architecture, hidden, 3)
+                };
+                let (mut fused, mut candle) = pair(&config, 700);
+                let batch: Vec<u32> = (0..700).step_by(3).chain([1, 1, 2]).collect();
+                for batch in [Batch::Full, Batch::Indices(&batch)] {
+                    let (a, from_fused) = fused.loss_and_gradients(batch, Loss::MeanSquaredError).unwrap();
+                    let (b, from_candle) = candle.loss_and_gradients(batch, Loss::MeanSquaredError).unwrap();
+                    assert!((a / b - 1.0).abs() < tolerance::FORWARD, "{config:?}: loss {a} {b}");
+                    let error = difference(&from_fused, &from_candle);
+                    assert!(error < tolerance::ENGINES, "{config:?}: {error:e}");
+                }
+                let (x, _) = contract::samples(1300);
+                for (a, b) in fused.forward(&x).unwrap().iter().zip(candle.forward(&x).unwrap()) {
+                    assert!(f64::from((a - b).abs()) < tolerance::FORWARD * 4.0, "{config:?}: {a} {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hundred_steps_go_the_same_way_and_checkpoints_are_shared() {
+    for architecture in [ArchitectureKind::Mlp, ArchitectureKind::Siren, ArchitectureKind::ModifiedMlp] {
+        let config = NetworkConfig { omega0: 5.0, omega0_first: 5.0, ..NetworkConfig::new(architecture, 24, 2) };
+        let (mut fused, mut candle) = pair(&config, 300);
+        for n in 1..=100 {
+            let a = fused.step(Batch::Full, Loss::MeanSquaredError, &step(n)).unwrap();
+            let b = candle.step(Batch::Full, Loss::MeanSquaredError, &step(n)).unwrap();
+            assert!((a.loss / b.loss - 1.0).abs() < tolerance::TRAINING, "{architecture:?} {n}: {a:?} {b:?}");
+        }
+        // Either goes on from the other's state.
+        fused.set_parameters(&candle.parameters().unwrap()).unwrap();
+        fused.set_moments(&candle.moments().unwrap()).unwrap();
+        assert_eq!(fused.parameters().unwrap(), candle.parameters().unwrap());
+        assert_eq!(fused.moments().unwrap(), candle.moments().unwrap());
+        let a = fused.step(Batch::Full, Loss::MeanSquaredError, &step(101)).unwrap();
+        let b = candle.step(Batch::Full, Loss::MeanSquaredError, &step(101)).unwrap();
+        assert!((a.loss / b.loss - 1.0).abs() < tolerance::FORWARD);
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let config = NetworkConfig::new(ArchitectureKind::ModifiedMlp, 96, 3);
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let (mut fused, _) = pair(&config, 3000);
+            for n in 1..=5 {
+                fused.step(Batch::Full, Loss::MeanSquaredError, &step(n)).unwrap();
+            }
+            (fused.parameters().unwrap(), fused.moments().unwrap())
+        })
+    };
+    let one = run(1);
+    assert!(run(2) == one && run(5) == one);
+}
+
+#[test]
+fn features_are_the_same_kept_or_made_anew() {
+    let config = NetworkConfig { mapping: contract::MAPPINGS[2], ..NetworkConfig::new(ArchitectureKind::Mlp, 9, 1) };
+    let (mut fused, _) = pair(&config, 500);
+    let batch: Vec<u32> = (0..400).rev().collect();
+    let kept = fused.loss_and_gradients(Batch::Indices(&batch), Loss::MeanSquaredError).unwrap();
+    let (x, _) = contract::samples(500);
+    fused.data = Data { x, width: 2, mapped: false, ..std::mem::take(&mut fused.data) };
+    fused.parts.clear();
+    assert_eq!(fused.loss_and_gradients(Batch::Indices(&batch), Loss::MeanSquaredError).unwrap(), kept);
+}

@@ -1,0 +1,151 @@
+//! How long a training step takes, engine beside engine, and how near that is to the machine's matrix products alone.
+
+use std::time::{Duration, Instant};
+
+use candle_core::Device;
+
+use crate::{
+    engine::{AdamStep, Batch, Engine, EngineChoice, Loss, engine, peak},
+    error::Result,
+    network::{ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameterization},
+    rng::Rng,
+};
+
+/// A network and a number of points.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Letter and words.
+    pub name: &'static str,
+    network: NetworkConfig,
+    inputs: usize,
+    outputs: usize,
+    /// Points a step.
+    pub points: usize,
+}
+
+/// What a case took with one engine.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// Case.
+    pub case: &'static str,
+    /// Engine.
+    pub engine: &'static str,
+    /// Parameterization.
+    pub parameterization: &'static str,
+    /// Threads.
+    pub threads: usize,
+    /// Median milliseconds of a step.
+    pub median_ms: f64,
+    /// Least milliseconds of a step.
+    pub min_ms: f64,
+    /// Steps timed.
+    pub steps: usize,
+    /// Matrix products of a step in units of 10^9 operations.
+    pub gflop: f64,
+    /// Milliseconds these products alone would take at the machine's best rate.
+    pub bound_ms: f64,
+}
+
+/// The cases, (a) a random field, (b) a picture by Fourier features, (c) and (e) by SIRENs.
+pub fn cases() -> Vec<Case> {
+    let mlp = |hidden, depth| NetworkConfig {
+        activation: Some(ActivationKind::Relu),
+        ..NetworkConfig::new(ArchitectureKind::Mlp, hidden, depth)
+    };
+    let siren = |hidden, depth| NetworkConfig::new(ArchitectureKind::Siren, hidden, depth);
+    let mapping = MappingConfig::Gaussian { frequencies: 256, scale: 10.0 };
+    vec![
+        Case { name: "a: 1-128-128-128-1 ReLU", network: mlp(128, 3), inputs: 1, outputs: 1, points: 256 },
+        Case {
+            name: "b: Fourier 512-4x256-3 ReLU",
+            network: NetworkConfig { mapping, ..mlp(256, 4) },
+            inputs: 2,
+            outputs: 3,
+            points: 16_384,
+        },
+        Case { name: "c: SIREN 2-3x256-3", network: siren(256, 3), inputs: 2, outputs: 3, points: 65_536 },
+        Case { name: "e: SIREN 2-3x64-3", network: siren(64, 3), inputs: 2, outputs: 3, points: 65_536 },
+    ]
+}
+
+impl Case {
+    /// Operations of a step's matrix products: forward, gradients of weights, and of all inputs but the first.
+    fn operations(&self, network: &Network) -> f64 {
+        let products = network.layers.iter().enumerate().map(|(n, l)| {
+            let times = if n == 0 { 2 } else { 3 };
+            (2 * times * l.inputs * l.outputs) as f64
+        });
+        products.sum::<f64>() * self.points as f64
+    }
+
+    /// Times every engine and parameterization in turn, round by round, for about `seconds` each.
+    ///
+    /// # Errors
+    /// Those of the engines.
+    pub fn run(
+        &self,
+        engines: &[EngineChoice],
+        parameterizations: &[Parameterization],
+        threads: usize,
+        seconds: f64,
+        best_rate: f64,
+    ) -> Result<Vec<Timing>> {
+        let mut rng = Rng::new(0).stream("bench");
+        let mut draw = |n: usize| (0..n).map(|_| rng.symmetric(1.0) as f32).collect::<Vec<f32>>();
+        let (x, y) = (draw(self.points * self.inputs), draw(self.points * self.outputs));
+        let mut runs: Vec<(Timing, Box<dyn Engine>, Vec<f64>)> = Vec::new();
+        for &parameterization in parameterizations {
+            let config = NetworkConfig { parameterization, ..self.network.clone() };
+            let (network, start) = Network::new(&config, self.inputs, self.outputs, &mut Rng::new(0))?;
+            let gflop = 1e-9 * self.operations(&network);
+            for &choice in engines {
+                let mut engine = engine(choice, &network, &start, &Device::Cpu)?;
+                engine.load(&x, &y)?;
+                let timing = Timing {
+                    case: self.name,
+                    engine: engine.name(),
+                    parameterization: parameterization.name(),
+                    threads,
+                    median_ms: 0.0,
+                    min_ms: 0.0,
+                    steps: 0,
+                    gflop,
+                    bound_ms: 1e3 * gflop / best_rate,
+                };
+                runs.push((timing, engine, Vec::new()));
+            }
+        }
+        // Engines take turns, so that a slow moment of the machine meets them all.
+        let budget = Duration::from_secs_f64(seconds * runs.len() as f64);
+        let started = Instant::now();
+        let mut n = 0;
+        while n < 4 || started.elapsed() < budget {
+            n += 1;
+            for (_, engine, times) in &mut runs {
+                let clock = Instant::now();
+                engine.step(Batch::Full, Loss::MeanSquaredError, &adam(n))?;
+                times.push(1e3 * clock.elapsed().as_secs_f64());
+            }
+        }
+        let finish = |(mut timing, _, mut times): (Timing, _, Vec<f64>)| {
+            // The first step makes rooms that the others use.
+            times.remove(0);
+            times.sort_by(f64::total_cmp);
+            (timing.median_ms, timing.min_ms, timing.steps) = (times[times.len() / 2], times[0], times.len());
+            timing
+        };
+        Ok(runs.into_iter().map(finish).collect())
+    }
+}
+
+/// The best rate of matrix products with the threads of the pool at hand, in 10^9 operations a second.
+pub fn best_rate() -> f64 {
+    [(256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 256, 256)]
+        .into_iter()
+        .map(|shape| peak(shape, Duration::from_millis(400)))
+        .fold(0.0, f64::max)
+}
+
+fn adam(step: u64) -> AdamStep {
+    AdamStep { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: None, step }
+}
