@@ -3,7 +3,7 @@
 //! Every accumulator starts at the bias and adds w·x in input order, product and sum each rounded. Blocks run over
 //! outputs (one point) or over points (a tile); neither changes that order, so the bits are the same.
 
-use crate::format::Precision;
+use crate::{format::Precision, network::Algebra};
 
 /// A weight as stored.
 pub(crate) trait Element: Copy {
@@ -110,10 +110,10 @@ pub(crate) struct Dense<'a> {
 }
 
 impl Dense<'_> {
-    /// y = x·kernel + bias for L points side by side, `[in][L] -> [out][L]`.
-    pub(crate) fn forward<const L: usize>(&self, x: &[[f32; L]], y: &mut [[f32; L]]) {
+    /// y = x·kernel + bias for L lanes side by side, `[in][L] -> [out][L]`.
+    pub(crate) fn forward<A: Algebra<L>, const L: usize>(&self, x: &[[f32; L]], y: &mut [[f32; L]]) {
         for (o, y) in y.iter_mut().enumerate() {
-            *y = [self.bias.get(o).unwrap_or(0.0); L];
+            *y = A::constant(self.bias.get(o).unwrap_or(0.0));
         }
         match self.kernel {
             Values::Aligned(kernel) => accumulate(kernel, x, y),

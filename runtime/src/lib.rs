@@ -5,12 +5,15 @@
 pub mod activation;
 pub mod decode;
 mod dense;
+mod derivative;
 pub mod describe;
 pub mod error;
 pub mod format;
 mod header;
+mod load;
 pub mod math;
 mod model;
+mod network;
 
 pub use decode::{Axis, GridDecoder};
 pub use describe::Quantity;

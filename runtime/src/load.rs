@@ -1,0 +1,161 @@
+//! From a checked header to layers: each tensor taken once, of the shape the architecture asks for.
+
+use heapless::Vec;
+
+use crate::{
+    dense::{Dense, Values},
+    error::{LoadError, TensorName, Word},
+    format::{Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
+    header::{self, Header, Words},
+};
+
+/// Takes tensors out of a header, each once, each of the shape the architecture asks for.
+pub(crate) struct Reader<'h, 'a> {
+    header: &'h Header<'a>,
+    pub(crate) precision: Option<Precision>,
+    pub(crate) taken: usize,
+    pub(crate) weight_bytes: usize,
+}
+
+impl<'h, 'a> Reader<'h, 'a> {
+    pub(crate) fn new(header: &'h Header<'a>) -> Self {
+        Self { header, precision: None, taken: 0, weight_bytes: 0 }
+    }
+
+    /// The weights of `name`, of one precision throughout, finite, `[rows, columns]` or `[columns]`.
+    fn weights(&mut self, name: TensorName, rank: u8, shape: [usize; 2]) -> Result<Values<'a>, LoadError> {
+        let span = self.header.span(name)?;
+        if span.rank != rank || span.shape != shape {
+            return Err(LoadError::Shape(name));
+        }
+        if *self.precision.get_or_insert(span.precision) != span.precision {
+            return Err(LoadError::Dtype(name));
+        }
+        let bytes = span.bytes(self.header.data);
+        let values = Values::new(bytes, span.precision);
+        if !values.all_finite() {
+            return Err(LoadError::NotFinite(name));
+        }
+        self.taken += 1;
+        self.weight_bytes += bytes.len();
+        Ok(values)
+    }
+
+    fn dense(
+        &mut self,
+        (kernel, bias): (TensorName, TensorName),
+        [inputs, outputs]: [usize; 2],
+    ) -> Result<Dense<'a>, LoadError> {
+        Ok(Dense { kernel: self.weights(kernel, 2, [inputs, outputs])?, bias: self.weights(bias, 1, [1, outputs])? })
+    }
+
+    /// The shape of a matrix, within the format's limits.
+    fn matrix(&self, name: TensorName) -> Result<[usize; 2], LoadError> {
+        let span = self.header.span(name)?;
+        let fine = span.rank == 2 && span.shape.iter().all(|n| (1..=MAX_WIDTH).contains(n));
+        if fine { Ok(span.shape) } else { Err(LoadError::Shape(name)) }
+    }
+
+    /// The architecture from words and shapes, and the mapping's tensors.
+    pub(crate) fn architecture(&mut self, words: &Words<'_>) -> Result<(Architecture, Option<Dense<'a>>), LoadError> {
+        let mut layers = Layers::new();
+        let activations = words.activations.ok_or(LoadError::MissingWord(Word::Activations))?;
+        for (n, word) in activations.split(',').enumerate() {
+            let activation = Activation::from_name(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
+            if n >= MAX_LAYERS {
+                return Err(LoadError::LayerCount);
+            }
+            let [inputs, outputs] = self.matrix(TensorName::LayerKernel(n as u8))?;
+            layers.push(Layer { inputs, outputs, activation }).map_err(|_| LoadError::LayerCount)?;
+        }
+        let first = layers.first().ok_or(LoadError::LayerCount)?.inputs;
+        let raw = match words.mapping.ok_or(LoadError::MissingWord(Word::Mapping))? {
+            "none" => None,
+            "fourier" => Some(false),
+            "fourier+raw" => Some(true),
+            _ => return Err(LoadError::UnknownWord(Word::Mapping)),
+        };
+        let (inputs, mapping, dense) = match raw {
+            None => (first, Mapping::None, None),
+            Some(raw) => {
+                let [inputs, frequencies] = self.matrix(TensorName::MappingKernel)?;
+                let names = (TensorName::MappingKernel, TensorName::MappingBias);
+                let dense = self.dense(names, [inputs, frequencies])?;
+                (inputs, Mapping::Fourier { frequencies, raw }, Some(dense))
+            }
+        };
+        let gate = match words.gate {
+            None => None,
+            Some(word) => Some(Activation::from_name(word).ok_or(LoadError::UnknownWord(Word::Gate))?),
+        };
+        let output_affine = self.header.span(TensorName::OutputScale).is_ok();
+        let architecture = Architecture { inputs, mapping, gate, layers, output_affine };
+        if inputs > MAX_INPUTS || architecture.features() != first {
+            return Err(LoadError::Shape(TensorName::LayerKernel(0)));
+        }
+        Ok((architecture, dense))
+    }
+
+    pub(crate) fn layers(&mut self, architecture: &Architecture) -> Result<Vec<Dense<'a>, MAX_LAYERS>, LoadError> {
+        let mut layers = Vec::new();
+        let mut before = architecture.features();
+        let last = architecture.layers.len().saturating_sub(1);
+        for (n, layer) in architecture.layers.iter().enumerate() {
+            let names = (TensorName::LayerKernel(n as u8), TensorName::LayerBias(n as u8));
+            // Every hidden layer goes through the gate, so all have its width.
+            let gated = architecture.gate.is_some() && n < last;
+            if layer.inputs != before || (gated && layer.outputs != architecture.hidden()) {
+                return Err(LoadError::Shape(names.0));
+            }
+            let dense = self.dense(names, [layer.inputs, layer.outputs])?;
+            layers.push(dense).map_err(|_| LoadError::LayerCount)?;
+            before = layer.outputs;
+        }
+        Ok(layers)
+    }
+
+    pub(crate) fn encoders(&mut self, architecture: &Architecture) -> Result<Option<[Dense<'a>; 2]>, LoadError> {
+        if architecture.gate.is_none() {
+            return Ok(None);
+        }
+        if architecture.layers.len() < 2 {
+            return Err(LoadError::LayerCount);
+        }
+        let shape = [architecture.features(), architecture.hidden()];
+        let mut encoder = |n| self.dense((TensorName::EncoderKernel(n), TensorName::EncoderBias(n)), shape);
+        Ok(Some([encoder(0)?, encoder(1)?]))
+    }
+
+    pub(crate) fn output(
+        &mut self,
+        architecture: &Architecture,
+    ) -> Result<Option<(Values<'a>, Values<'a>)>, LoadError> {
+        if !architecture.output_affine {
+            return Ok(None);
+        }
+        let shape = [1, architecture.outputs()];
+        let scale = self.weights(TensorName::OutputScale, 1, shape)?;
+        Ok(Some((scale, self.weights(TensorName::OutputOffset, 1, shape)?)))
+    }
+
+    /// The self-test's samples: f32 whatever the weights are; the outputs may be anything, NaN included.
+    pub(crate) fn self_test(
+        &mut self,
+        architecture: &Architecture,
+    ) -> Result<Option<(Values<'a>, Values<'a>)>, LoadError> {
+        let Ok(inputs) = self.header.span(TensorName::SelfTestInputs) else { return Ok(None) };
+        let outputs = self.header.span(TensorName::SelfTestOutputs)?;
+        let rows = inputs.shape[0];
+        for (span, width) in [(inputs, architecture.inputs), (outputs, architecture.outputs())] {
+            if span.precision != Precision::F32 {
+                return Err(LoadError::Dtype(span.name));
+            }
+            if span.rank != 2 || span.shape != [rows, width] {
+                return Err(LoadError::Shape(span.name));
+            }
+        }
+        let values = |span: &header::Span| Values::new(span.bytes(self.header.data), Precision::F32);
+        self.taken += 2;
+        Ok(Some((values(inputs), values(outputs))))
+    }
+}
