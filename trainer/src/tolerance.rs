@@ -7,8 +7,8 @@ pub const EPS32: f64 = 1.2e-7;
 /// each, and a SIREN amplifies that by omega0 a layer.
 pub const START: f64 = 2e-5;
 
-/// Gradients of the tensor engine against finite differences in f64, relative to the largest of the tensor.
-pub const GRADIENT: f64 = 2e-4;
+/// Gradients of an engine against differences in f64, relative to the largest of the tensor.
+pub const GRADIENT: f64 = 1e-5;
 
 /// Values of the tensor engine or the runtime against the f64 oracle, relative to the largest output: rounding of
 /// a few thousand f32 operations, times a SIREN's amplification.

@@ -4,9 +4,10 @@ use candle_core::{D, DType, Device, Tensor, Var};
 use rwf_runtime::format::{Architecture, Mapping};
 
 use super::{
-    AdamStep, Batch, Engine, Loss, StepReport,
+    AdamStep, Batch, DenseGradient, Engine, Loss, Observation,
     activation::apply,
     adam::{Trained, update},
+    check_dense, whole_groups,
 };
 use crate::{
     error::{Error, Result},
@@ -15,6 +16,9 @@ use crate::{
 
 /// Most values of features kept for the whole signal; beyond that they are made anew for every batch.
 const CACHED_FEATURES: usize = 1 << 26;
+
+/// Most points whose graph is kept at once while they are observed.
+const OBSERVED: usize = 1 << 14;
 
 /// A network under candle's autograd.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct CandleEngine {
     /// Whether `x` holds features.
     mapped: bool,
     y: Tensor,
+    /// Gradients gathered since the last update, one a trained tensor.
+    gathered: Option<Vec<Tensor>>,
 }
 
 /// Kernel `[in, out]` and bias `[out]` as tensors.
@@ -73,6 +79,7 @@ impl CandleEngine {
             x: nothing.clone(),
             mapped: false,
             y: nothing,
+            gathered: None,
         };
         engine.set_parameters(parameters)?;
         Ok(engine)
@@ -149,22 +156,36 @@ impl CandleEngine {
         let fit = self.network_forward(&features)?;
         match loss {
             Loss::MeanSquaredError => Ok(candle_nn::loss::mse(&fit, &y)?),
+            Loss::BinaryCrossEntropy => {
+                // max(z, 0) - z·y + ln(1 + exp(-|z|)), which overflows nowhere.
+                let log = ((fit.abs()?.neg()?.exp()? + 1.0)?).log()?;
+                Ok(((fit.relu()? - (&fit * &y)?)? + log)?.mean_all()?)
+            }
         }
     }
 
-    /// Loss and the gradient of every trained tensor.
-    fn gradients(&self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Tensor>)> {
-        let loss = self.loss(batch, loss)?;
+    /// Adds the gradient of `loss` with respect to every trained tensor to what is gathered.
+    fn gather(&mut self, loss: &Tensor) -> Result<()> {
         let store = loss.backward()?;
-        let gradients = self
-            .trained
-            .iter()
-            .map(|t| match store.get(&t.value) {
-                Some(gradient) => Ok(gradient.clone()),
-                None => Ok(t.value.zeros_like()?),
-            })
-            .collect::<Result<_>>()?;
-        Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
+        let before = self.gathered.take();
+        let each = self.trained.iter().enumerate().map(|(n, t)| {
+            let now = store.get(&t.value);
+            match (before.as_ref().map(|b| &b[n]), now) {
+                (Some(before), Some(now)) => Ok((before + now)?),
+                (Some(one), None) | (None, Some(one)) => Ok(one.clone()),
+                (None, None) => Ok(t.value.zeros_like()?),
+            }
+        });
+        self.gathered = Some(each.collect::<Result<_>>()?);
+        Ok(())
+    }
+
+    /// What is gathered; afterwards nothing is.
+    fn take(&mut self) -> Result<Vec<Tensor>> {
+        match self.gathered.take() {
+            Some(gathered) => Ok(gathered),
+            None => self.trained.iter().map(|t| Ok(t.value.zeros_like()?)).collect(),
+        }
     }
 
     fn replace(&self, name: &str, to: &Var, from: &[Parameter]) -> Result<()> {
@@ -198,31 +219,66 @@ impl Engine for CandleEngine {
         Ok(())
     }
 
-    fn loss_and_gradients(&mut self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Parameter>)> {
-        let (loss, gradients) = self.gradients(batch, loss)?;
+    fn observe_batch(&mut self, batch: Batch<'_>, loss: Loss, weight: f64) -> Result<f64> {
+        let loss = self.loss(batch, loss)?;
+        self.gather(&(&loss * weight)?)?;
+        Ok(f64::from(loss.to_scalar::<f32>()?))
+    }
+
+    fn observe(&mut self, x: &[f32], observation: &dyn Observation, weight: f64) -> Result<f64> {
+        let (inputs, outputs) = (self.architecture().inputs, self.architecture().outputs());
+        whole_groups(observation, x.len() / inputs)?;
+        let group = observation.group();
+        let piece = (OBSERVED / group).max(1);
+        let mut loss = 0.0;
+        for (n, x) in x.chunks(piece * group * inputs).enumerate() {
+            let x = Tensor::from_slice(x, (x.len() / inputs, inputs), &self.device)?;
+            let fit = self.network_forward(&self.features(&x)?)?;
+            let y = host(&fit)?;
+            let mut dy = vec![0.0; y.len()];
+            loss += observation.pull(n * piece, &y, &mut dy);
+            let dy = Tensor::from_vec(dy, (y.len() / outputs, outputs), &self.device)?;
+            self.gather(&((fit * dy)?.sum_all()? * weight)?)?;
+        }
+        Ok(loss)
+    }
+
+    fn observe_dense(&mut self, gradients: &[DenseGradient]) -> Result<()> {
+        let specs = [&self.network.encoders[..], &self.network.layers].concat();
+        check_dense(&specs.iter().collect::<Vec<_>>(), gradients)?;
+        for ((kernel, bias), gradient) in self.materialize(&specs)?.iter().zip(gradients) {
+            let dw = Tensor::from_slice(&gradient.kernel, kernel.shape(), &self.device)?;
+            let db = Tensor::from_slice(&gradient.bias, bias.shape(), &self.device)?;
+            self.gather(&((kernel * dw)?.sum_all()? + (bias * db)?.sum_all()?)?)?;
+        }
+        Ok(())
+    }
+
+    fn take_gradients(&mut self) -> Result<Vec<Parameter>> {
+        let gradients = self.take()?;
         let named = self
             .trained
             .iter()
             .zip(&gradients)
             .map(|(t, g)| Ok(Parameter { name: t.name.clone(), shape: g.dims().to_vec(), values: host(g)? }));
-        Ok((loss, named.collect::<Result<_>>()?))
+        named.collect()
     }
 
-    fn step(&mut self, batch: Batch<'_>, loss: Loss, adam: &AdamStep) -> Result<StepReport> {
-        let (loss, gradients) = self.gradients(batch, loss)?;
+    fn update(&mut self, adam: &AdamStep) -> Result<f64> {
+        let gradients = self.take()?;
         let mut square = 0.0;
         for gradient in &gradients {
             square += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
         }
-        let gradient_norm = square.sqrt();
+        let norm = square.sqrt();
         let shrink = match adam.clip {
-            Some(limit) if gradient_norm > limit => limit / gradient_norm,
+            Some(limit) if norm > limit => limit / norm,
             _ => 1.0,
         };
         for (trained, gradient) in self.trained.iter().zip(&gradients) {
             update(trained, gradient, shrink, adam)?;
         }
-        Ok(StepReport { loss, gradient_norm })
+        Ok(norm)
     }
 
     fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {
@@ -302,6 +358,16 @@ mod tests {
     #[test]
     fn dense_layers_equal_the_f64_twin() {
         contract::dense_layers(make);
+    }
+
+    #[test]
+    fn observations() {
+        contract::observations(make);
+    }
+
+    #[test]
+    fn cross_entropy() {
+        contract::cross_entropy(make);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What every engine must do, checked against the f64 oracle.
 
-use super::{AdamStep, Batch, Engine, Loss};
+use super::{AdamStep, Batch, DenseGradient, Engine, Loss, Observation, Samples};
 use crate::{
     error::Result,
     fold::forward_f64,
-    network::{ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameter, Parameterization},
+    network::{
+        ActivationKind, ArchitectureKind, HostDense, MappingConfig, Network, NetworkConfig, Parameter,
+        Parameterization, materialize_from,
+    },
     rng::Rng,
     tolerance,
 };
@@ -27,33 +30,62 @@ pub(super) fn samples(n: usize) -> (Vec<f32>, Vec<f32>) {
     (x, y)
 }
 
-/// The loss by the f64 oracle.
-fn loss_f64(network: &Network, parameters: &[Parameter], x: &[f32], y: &[f32]) -> f64 {
-    let dense = network.dense_f64(parameters);
-    let mut sum = 0.0;
-    for (x, y) in x.chunks_exact(2).zip(y.chunks_exact(2)) {
-        let x: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
-        let fit = forward_f64(&dense, &x);
-        sum += fit.iter().zip(y).map(|(f, y)| (f - f64::from(*y)).powi(2)).sum::<f64>();
-    }
-    sum / y.len() as f64
+/// Trained numbers in f64, tensor by tensor.
+type Wide = Vec<(String, Vec<f64>)>;
+
+/// Values `[n, outputs]` by the f64 oracle.
+fn values_f64(network: &Network, trained: &Wide, x: &[f32]) -> Vec<f64> {
+    let find = |name: &str| trained.iter().find(|(n, _)| n == name).expect("a tensor of the network").1.clone();
+    let dense = network.dense_by(&|spec| materialize_from(spec, &find));
+    let point = |x: &[f32]| forward_f64(&dense, &x.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+    x.chunks_exact(2).flat_map(point).collect()
 }
 
-/// Central differences; the step is taken in f32 numbers, so that the oracle sees exactly what it divides by.
-fn differences(network: &Network, start: &[Parameter], x: &[f32], y: &[f32], k: usize) -> Vec<f64> {
-    let mut moved = start.to_vec();
-    (0..start[k].values.len())
-        .map(|i| {
-            let at = start[k].values[i];
-            let mut loss = |by: f32| {
-                moved[k].values[i] = at + by;
-                (f64::from(at + by), loss_f64(network, &moved, x, y))
+/// A loss of values by the f64 oracle.
+type LossF64<'a> = &'a dyn Fn(&[f64]) -> f64;
+
+/// The loss, and its gradient by central differences in f64, extrapolated to a step of nothing (Richardson 1911).
+fn oracle(network: &Network, start: &[Parameter], x: &[f32], loss: LossF64<'_>) -> (f64, Vec<Vec<f64>>) {
+    let mut trained: Wide =
+        start.iter().map(|p| (p.name.clone(), p.values.iter().map(|&v| f64::from(v)).collect())).collect();
+    let mut gradients = Vec::new();
+    for k in 0..trained.len() {
+        let mut slope = |i: usize| {
+            let at = trained[k].1[i];
+            let mut central = |h: f64| {
+                let mut moved = |to| {
+                    trained[k].1[i] = to;
+                    loss(&values_f64(network, &trained, x))
+                };
+                (moved(at + h) - moved(at - h)) / (2.0 * h)
             };
-            let ((hi, above), (lo, below)) = (loss(2e-4), loss(-2e-4));
-            moved[k].values[i] = at;
-            (above - below) / (hi - lo)
-        })
-        .collect()
+            let extrapolated = (4.0 * central(5e-4) - central(1e-3)) / 3.0;
+            trained[k].1[i] = at;
+            extrapolated
+        };
+        gradients.push((0..start[k].values.len()).map(&mut slope).collect());
+    }
+    (loss(&values_f64(network, &trained, x)), gradients)
+}
+
+/// Loss and gradients of an engine against the oracle's.
+fn compare(what: &str, found: &(f64, Vec<Parameter>), expected: &(f64, Vec<Vec<f64>>)) {
+    let (loss, expected_loss) = (found.0, expected.0);
+    assert!(
+        (loss - expected_loss).abs() < tolerance::FORWARD * (1.0 + expected_loss),
+        "{what}: {loss} {expected_loss}"
+    );
+    for (gradient, expected) in found.1.iter().zip(&expected.1) {
+        let largest = expected.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
+        for (found, expected) in gradient.values.iter().zip(expected) {
+            let error = (f64::from(*found) - expected).abs() / largest;
+            assert!(error < tolerance::GRADIENT, "{what} {}: {found} {expected}, off by {error:e}", gradient.name);
+        }
+    }
+}
+
+fn mean_squared(y: &[f32]) -> impl Fn(&[f64]) -> f64 {
+    move |fit| fit.iter().zip(y).map(|(f, y)| (f - f64::from(*y)).powi(2)).sum::<f64>() / y.len() as f64
 }
 
 fn check(make: Make, config: &NetworkConfig) {
@@ -61,16 +93,129 @@ fn check(make: Make, config: &NetworkConfig) {
     let (network, start) = Network::new(config, 2, 2, &mut Rng::new(3)).unwrap();
     let mut engine = make(&network, &start).unwrap();
     engine.load(&x, &y).unwrap();
-    let (loss, gradients) = engine.loss_and_gradients(Batch::Full, Loss::MeanSquaredError).unwrap();
-    let expected = loss_f64(&network, &start, &x, &y);
-    assert!((loss - expected).abs() < tolerance::FORWARD * (1.0 + expected), "{config:?}: {loss} {expected}");
-    for (k, gradient) in gradients.iter().enumerate() {
-        let expected = differences(&network, &start, &x, &y, k);
-        let largest = expected.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
-        for (found, expected) in gradient.values.iter().zip(&expected) {
-            let error = (f64::from(*found) - expected).abs() / largest;
-            assert!(error < tolerance::GRADIENT, "{config:?} {}: {found} {expected}", gradient.name);
+    let found = engine.loss_and_gradients(Batch::Full, Loss::MeanSquaredError).unwrap();
+    compare(&format!("{config:?}"), &found, &oracle(&network, &start, &x, &mean_squared(&y)));
+}
+
+/// Cross-entropy of logits near and far from 0, and targets between 0 and 1.
+pub(super) fn cross_entropy(make: Make) {
+    let (x, y) = samples(6);
+    let y: Vec<f32> = y.iter().map(|y| 0.5 + 0.5 * y).collect();
+    for gain in [1.0, 30.0] {
+        let config = NetworkConfig { activation: Some(ActivationKind::Tanh), ..small(ArchitectureKind::Mlp) };
+        let (network, mut start) = Network::new(&config, 2, 2, &mut Rng::new(3)).unwrap();
+        let last = start.iter_mut().filter(|p| p.name.starts_with("layers.2") && p.name.ends_with('v'));
+        last.flat_map(|p| &mut p.values).for_each(|w| *w *= gain);
+        let loss = |fit: &[f64]| {
+            let each = fit.iter().zip(&y).map(|(z, y)| {
+                let (p, y) = (1.0 / (1.0 + (-z).exp()), f64::from(*y));
+                -y * p.ln() - (1.0 - y) * (1.0 - p).ln()
+            });
+            each.sum::<f64>() / y.len() as f64
+        };
+        let mut engine = make(&network, &start).unwrap();
+        engine.load(&x, &y).unwrap();
+        let found = engine.loss_and_gradients(Batch::Full, Loss::BinaryCrossEntropy).unwrap();
+        compare(&format!("cross-entropy, gain {gain}"), &found, &oracle(&network, &start, &x, &loss));
+    }
+}
+
+fn small(architecture: ArchitectureKind) -> NetworkConfig {
+    NetworkConfig { omega0: 3.0, omega0_first: 3.0, ..NetworkConfig::new(architecture, 5, 2) }
+}
+
+/// Along a group of points: the squared error of the product of exp(-y) of the first output, times what the second sums
+/// up to; the order of points and their group matter.
+struct Transmission<'a> {
+    group: usize,
+    measured: &'a [f32],
+}
+
+impl Observation for Transmission<'_> {
+    fn group(&self) -> usize {
+        self.group
+    }
+
+    fn pull(&self, first: usize, y: &[f32], dy: &mut [f32]) -> f64 {
+        let groups = y.chunks_exact(2 * self.group).zip(dy.chunks_exact_mut(2 * self.group));
+        let each = groups.zip(&self.measured[first..]).map(|((y, dy), measured)| {
+            let depth: f32 = y.iter().step_by(2).sum();
+            let light: f32 = y.iter().skip(1).step_by(2).zip(1..).map(|(c, at)| c * at as f32).sum();
+            let error = (-depth).exp() * light - measured;
+            for (at, dy) in (1..).zip(dy.chunks_exact_mut(2)) {
+                dy[0] = -2.0 * error * (-depth).exp() * light;
+                dy[1] = 2.0 * error * (-depth).exp() * at as f32;
+            }
+            f64::from(error * error)
+        });
+        each.sum()
+    }
+}
+
+fn transmission_f64(fit: &[f64], group: usize, measured: &[f32]) -> f64 {
+    let each = fit.chunks_exact(2 * group).zip(measured).map(|(y, measured)| {
+        let depth: f64 = y.iter().step_by(2).sum();
+        let light: f64 = y.iter().skip(1).step_by(2).zip(1..).map(|(c, at)| c * f64::from(at)).sum();
+        ((-depth).exp() * light - f64::from(*measured)).powi(2)
+    });
+    each.sum()
+}
+
+/// Observations of groups, weighted and gathered with others, against differences of the whole sum.
+pub(super) fn observations(make: Make) {
+    let (x, y) = samples(12);
+    for (architecture, mapping) in
+        [(ArchitectureKind::ModifiedMlp, MAPPINGS[2]), (ArchitectureKind::Siren, MAPPINGS[0])]
+    {
+        let config = NetworkConfig { mapping, ..small(architecture) };
+        let (network, start) = Network::new(&config, 2, 2, &mut Rng::new(3)).unwrap();
+        let mut engine = make(&network, &start).unwrap();
+        engine.load(&x[..8], &y[..8]).unwrap();
+        let rays = Transmission { group: 3, measured: &y[..4] };
+        let (ray_loss, batch_loss, sample_loss) = (
+            engine.observe(&x, &rays, 0.3).unwrap(),
+            engine.observe_batch(Batch::Full, Loss::MeanSquaredError, 2.0).unwrap(),
+            engine.observe(&x, &Samples::new(Loss::MeanSquaredError, &y, 2), 1.0).unwrap(),
+        );
+        let gathered = (0.3 * ray_loss + 2.0 * batch_loss + sample_loss, engine.take_gradients().unwrap());
+        let (part, all) = (mean_squared(&y[..8]), mean_squared(&y));
+        let loss = |fit: &[f64]| 0.3 * transmission_f64(fit, 3, &y[..4]) + 2.0 * part(&fit[..8]) + all(fit);
+        compare(&format!("{config:?}"), &gathered, &oracle(&network, &start, &x, &loss));
+
+        // Taken is taken, and groups must be whole.
+        assert!(engine.take_gradients().unwrap().iter().all(|p| p.values.iter().all(|&v| v == 0.0)));
+        let error = engine.observe(&x[2..], &rays, 1.0).unwrap_err().to_string();
+        assert!(error.contains("found 11 points") && error.contains("multiple of 3"), "{error}");
+
+        // A gradient with respect to dense layers is what the same observation gives to a plain network.
+        let plain = NetworkConfig { parameterization: Parameterization::Plain, ..config.clone() };
+        let (plain_network, mut dense) = Network::new(&plain, 2, 2, &mut Rng::new(3)).unwrap();
+        let made = engine.dense().unwrap();
+        let specs = plain_network.encoders.iter().chain(&plain_network.layers);
+        let gains: Vec<f64> = specs.map(|s| s.gain).collect();
+        let made: Vec<&HostDense> = made.encoders.iter().chain(&made.layers).collect();
+        for ((pair, made), gain) in dense.chunks_mut(2).zip(&made).zip(&gains) {
+            for (tensor, values) in pair.iter_mut().zip([&made.kernel, &made.bias]) {
+                tensor.values = values.iter().map(|v| (v / gain) as f32).collect();
+            }
         }
+        let mut other = make(&plain_network, &dense).unwrap();
+        other.observe(&x, &rays, 1.0).unwrap();
+        let from = other.take_gradients().unwrap();
+        let gradients: Vec<DenseGradient> = from
+            .chunks(2)
+            .zip(&gains)
+            .map(|(pair, gain)| {
+                let over = |p: &Parameter| p.values.iter().map(|v| v / *gain as f32).collect();
+                DenseGradient { kernel: over(&pair[0]), bias: over(&pair[1]) }
+            })
+            .collect();
+        engine.observe_dense(&gradients).unwrap();
+        let found = (0.0, engine.take_gradients().unwrap());
+        let loss = |fit: &[f64]| transmission_f64(fit, 3, &y[..4]);
+        let expected = (0.0, oracle(&network, &start, &x, &loss).1);
+        compare("dense gradients", &found, &expected);
+        assert!(engine.observe_dense(&gradients[1..]).is_err());
     }
 }
 

@@ -7,16 +7,18 @@ mod candle;
 mod contract;
 mod device;
 mod fused;
+mod observation;
 
 pub use candle::CandleEngine;
 pub use device::{DeviceChoice, device};
 pub use fused::{FusedEngine, peak};
+pub use observation::{Observation, Samples};
 
 use candle_core::Device;
 
 use crate::{
     error::{Error, Result},
-    network::{DenseNetwork, Network, Parameter},
+    network::{DenseNetwork, DenseSpec, Network, Parameter},
 };
 
 /// Which engine computes a network.
@@ -58,6 +60,17 @@ pub fn engine(
 pub enum Loss {
     /// Mean over points and outputs of the squared error of normalised values.
     MeanSquaredError,
+    /// Mean over points and outputs of the binary cross-entropy: values are logits of what lies between 0 and 1.
+    BinaryCrossEntropy,
+}
+
+/// d loss / d one dense layer, in the order and layout of [`HostDense`](crate::network::HostDense).
+#[derive(Debug, Clone, PartialEq)]
+pub struct DenseGradient {
+    /// With respect to weights `[in, out]`.
+    pub kernel: Vec<f32>,
+    /// With respect to biases `[out]`.
+    pub bias: Vec<f32>,
 }
 
 /// Which of the loaded samples a step looks at.
@@ -98,7 +111,29 @@ pub struct StepReport {
     pub gradient_norm: f64,
 }
 
+/// Points as whole groups of `observation`, and how many there are.
+fn whole_groups(observation: &dyn Observation, points: usize) -> Result<usize> {
+    let group = observation.group();
+    if group == 0 || !points.is_multiple_of(group) {
+        return Err(Error::Training(format!("found {points} points to observe, expected a multiple of {group}")));
+    }
+    Ok(points / group)
+}
+
+/// Whether `gradients` are those of these layers.
+fn check_dense(specs: &[&DenseSpec], gradients: &[DenseGradient]) -> Result<()> {
+    let expected: Vec<_> = specs.iter().map(|s| (s.inputs * s.outputs, s.outputs)).collect();
+    let found: Vec<_> = gradients.iter().map(|g| (g.kernel.len(), g.bias.len())).collect();
+    if found != expected {
+        return Err(Error::Training(format!("found dense gradients of sizes {found:?}, expected {expected:?}")));
+    }
+    Ok(())
+}
+
 /// A network on a device with its samples, trained numbers and moments.
+///
+/// Gradients are gathered, by one or more of the `observe` methods, and [`Engine::update`] takes a step along their sum;
+/// [`Engine::step`] is both for the loaded samples.
 pub trait Engine {
     /// What it is, for people.
     fn name(&self) -> &'static str;
@@ -109,17 +144,58 @@ pub trait Engine {
     /// Those of the device.
     fn load(&mut self, x: &[f32], y: &[f32]) -> Result<()>;
 
-    /// Loss and its gradient with respect to every trained tensor, in the order of [`Engine::parameters`].
+    /// Adds `weight` times the gradient of `loss` over loaded samples to what is gathered; the loss comes back without
+    /// the weight.
     ///
     /// # Errors
     /// Those of the device.
-    fn loss_and_gradients(&mut self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Parameter>)>;
+    fn observe_batch(&mut self, batch: Batch<'_>, loss: Loss, weight: f64) -> Result<f64>;
 
-    /// One optimizer step.
+    /// Adds `weight` times the gradient of `observation`, which looks at these normalised points `[n, inputs]`, to what
+    /// is gathered; the loss comes back without the weight. Neither depends on the number of threads.
+    ///
+    /// # Errors
+    /// Points that are no whole number of groups, and those of the device.
+    fn observe(&mut self, x: &[f32], observation: &dyn Observation, weight: f64) -> Result<f64>;
+
+    /// Adds gradients with respect to the dense layers, encoders first, that another evaluator of [`Engine::dense`]
+    /// made (of derivatives of the network, say) to what is gathered.
+    ///
+    /// # Errors
+    /// Another number or other sizes of layers, and those of the device.
+    fn observe_dense(&mut self, gradients: &[DenseGradient]) -> Result<()>;
+
+    /// Takes what is gathered: the gradient with respect to every trained tensor, in the order of
+    /// [`Engine::parameters`].
     ///
     /// # Errors
     /// Those of the device.
-    fn step(&mut self, batch: Batch<'_>, loss: Loss, adam: &AdamStep) -> Result<StepReport>;
+    fn take_gradients(&mut self) -> Result<Vec<Parameter>>;
+
+    /// One optimizer step along what is gathered, which is nothing afterwards; gives the norm of the gradient before
+    /// clipping.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn update(&mut self, adam: &AdamStep) -> Result<f64>;
+
+    /// Loss over loaded samples and its gradient, added to what was gathered before.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn loss_and_gradients(&mut self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Parameter>)> {
+        let loss = self.observe_batch(batch, loss, 1.0)?;
+        Ok((loss, self.take_gradients()?))
+    }
+
+    /// One optimizer step along the gradient of `loss` over loaded samples and what was gathered before.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn step(&mut self, batch: Batch<'_>, loss: Loss, adam: &AdamStep) -> Result<StepReport> {
+        let loss = self.observe_batch(batch, loss, 1.0)?;
+        Ok(StepReport { loss, gradient_norm: self.update(adam)? })
+    }
 
     /// Normalised values at normalised points, `[n, inputs] -> [n, outputs]`, by the code that trains.
     ///

@@ -10,7 +10,10 @@ mod optimizer;
 mod thin;
 mod tile;
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use rayon::prelude::*;
 
@@ -19,10 +22,10 @@ use self::{
     layout::Layout,
     tile::{Frequencies, Net, Tile},
 };
-use super::{AdamStep, Batch, Engine, Loss, StepReport};
+use super::{AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, whole_groups};
 use crate::{
     error::Result,
-    network::{DenseNetwork, HostDense, Network, Parameter},
+    network::{DenseNetwork, DenseSpec, HostDense, Network, Parameter},
 };
 
 /// Points of a tile: what it leaves behind fits the second cache up to widths of 256.
@@ -44,11 +47,23 @@ pub struct FusedEngine {
     trained: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
+    /// Gradients gathered since the last update, with respect to dense layers, where weight and bias lie.
     gradient: Vec<f32>,
+    /// Whether there are any.
+    gathered: bool,
     dense: Vec<Dense>,
     data: Data,
     /// Workspaces of the parts of a batch.
     parts: Vec<Part>,
+}
+
+/// What a pass looks at.
+#[derive(Clone, Copy)]
+enum Look<'a> {
+    /// Loaded samples.
+    Loaded { batch: Batch<'a>, loss: Loss },
+    /// These points `[n, inputs]`.
+    Fresh { x: &'a [f32], inputs: usize, observation: &'a dyn Observation },
 }
 
 /// The samples trained on.
@@ -68,6 +83,8 @@ struct Data {
 #[derive(Debug, Clone)]
 struct Part {
     tile: Tile,
+    /// Most points of the tile.
+    room: usize,
     gathered: Vec<f32>,
     features: Vec<f32>,
     turns: Vec<f32>,
@@ -109,6 +126,7 @@ impl FusedEngine {
             first: zeros(),
             second: zeros(),
             gradient: zeros(),
+            gathered: false,
             dense: specs.map(Dense::new).collect(),
             data: Data::default(),
             parts: Vec::new(),
@@ -130,41 +148,44 @@ impl FusedEngine {
         Net { architecture: &self.network.architecture, dense: &self.dense, layout: &self.layout }
     }
 
-    fn new_part(&self) -> Part {
-        let room = |width| vec![0.0; TILE * width];
-        let features = self.network.architecture.features();
+    fn new_part(&self, points: usize) -> Part {
+        let room = |width| vec![0.0; points * width];
+        let architecture = &self.network.architecture;
         let turns = self.frequencies.as_ref().map_or(0, Frequencies::width);
         Part {
-            tile: Tile::new(&self.network, &self.layout, TILE, true),
+            tile: Tile::new(&self.network, &self.layout, points, true),
+            room: points,
             gathered: room(self.data.width),
-            features: room(features),
+            features: room(architecture.features()),
             turns: room(turns),
             target: room(self.data.outputs),
         }
     }
 
-    /// Loss, with its gradient pulled back into `self.gradient`.
-    fn gradient(&mut self, batch: Batch<'_>, loss: Loss) -> f64 {
-        let Loss::MeanSquaredError = loss;
-        let points = match batch {
-            Batch::Full => self.data.y.len() / self.data.outputs,
-            Batch::Indices(indices) => indices.len(),
-        };
-        let parts = points.div_ceil(PART).clamp(1, PARTS);
+    fn specs(&self) -> impl Iterator<Item = &DenseSpec> {
+        self.network.encoders.iter().chain(&self.network.layers)
+    }
+
+    /// Takes `points` points, whole groups, through and back, times `weight`; their gradient is added to what is
+    /// gathered.
+    fn pass(&mut self, points: usize, group: usize, weight: f32, look: Look<'_>) -> f64 {
+        // Tiles and parts are whole groups.
+        let tile = (TILE / group).max(1) * group;
+        let parts = points.div_ceil(PART.max(tile)).clamp(1, PARTS);
+        let step = if group == 1 { 16 } else { group };
+        let size = points.div_ceil(parts).next_multiple_of(step);
+        self.parts.retain(|p| p.room >= tile);
         while self.parts.len() < parts {
-            self.parts.push(self.new_part());
+            self.parts.push(self.new_part(tile.max(TILE)));
         }
         let mut work = std::mem::take(&mut self.parts);
-        let size = points.div_ceil(parts).next_multiple_of(16);
-        let count = (points * self.data.outputs) as f64;
-        let weight = (2.0 / count) as f32;
         let (net, data, frequencies) = (self.net(), &self.data, self.frequencies.as_ref());
         let run = |(n, part): (usize, &mut Part)| {
             part.tile.loss = 0.0;
             part.tile.gradient.fill(0.0);
             let (from, to) = ((n * size).min(points), ((n + 1) * size).min(points));
-            for start in (from..to).step_by(TILE) {
-                part.train(net, data, frequencies, batch, start..to.min(start + TILE), weight);
+            for start in (from..to).step_by(tile) {
+                part.train(net, data, frequencies, look, start..to.min(start + tile), weight);
             }
         };
         if parts == 1 || rayon::current_num_threads() == 1 {
@@ -172,50 +193,77 @@ impl FusedEngine {
         } else {
             work[..parts].par_iter_mut().enumerate().with_max_len(1).for_each(run);
         }
-        optimizer::sum(&mut self.gradient, parts, |n| &work[n].tile.gradient);
-        let loss = work[..parts].iter().map(|p| p.tile.loss).sum::<f64>() / count;
+        optimizer::sum(&mut self.gradient, self.gathered, parts, |n| &work[n].tile.gradient);
+        self.gathered = true;
+        let loss = work[..parts].iter().map(|p| p.tile.loss).sum();
         self.parts = work;
+        loss
+    }
 
+    /// Turns what is gathered into the gradient of what is trained; afterwards nothing is.
+    fn pull_back(&mut self) {
+        if !std::mem::take(&mut self.gathered) {
+            self.gradient.fill(0.0);
+        }
         let specs = self.network.encoders.iter().chain(&self.network.layers);
         for ((dense, spec), slot) in self.dense.iter_mut().zip(specs).zip(&self.layout.slots) {
             dense.pull_back(spec, slot, &self.trained, &mut self.gradient);
         }
-        loss
     }
 }
 
 impl Part {
-    /// The samples `range` of the batch, forward and back.
+    /// The points `range` of what is looked at, forward and back.
     fn train(
         &mut self,
         net: Net<'_>,
         data: &Data,
         frequencies: Option<&Frequencies>,
-        batch: Batch<'_>,
-        range: std::ops::Range<usize>,
+        look: Look<'_>,
+        range: Range<usize>,
         weight: f32,
     ) {
-        let (points, w, k) = (range.len(), data.width, data.outputs);
-        let (x, target) = match batch {
-            Batch::Full => (&data.x[range.start * w..range.end * w], &data.y[range.start * k..range.end * k]),
-            Batch::Indices(indices) => {
-                for (row, &i) in indices[range].iter().enumerate() {
-                    let i = i as usize;
-                    self.gathered[row * w..(row + 1) * w].copy_from_slice(&data.x[i * w..(i + 1) * w]);
-                    self.target[row * k..(row + 1) * k].copy_from_slice(&data.y[i * k..(i + 1) * k]);
-                }
-                (&self.gathered[..points * w], &self.target[..points * k])
+        let points = range.len();
+        let (x, mapped) = match look {
+            Look::Loaded { batch, .. } => {
+                let (w, k) = (data.width, data.outputs);
+                let x = match batch {
+                    Batch::Full => {
+                        self.target[..points * k].copy_from_slice(&data.y[range.start * k..range.end * k]);
+                        &data.x[range.start * w..range.end * w]
+                    }
+                    Batch::Indices(indices) => {
+                        for (row, &i) in indices[range.clone()].iter().enumerate() {
+                            let i = i as usize;
+                            self.gathered[row * w..(row + 1) * w].copy_from_slice(&data.x[i * w..(i + 1) * w]);
+                            self.target[row * k..(row + 1) * k].copy_from_slice(&data.y[i * k..(i + 1) * k]);
+                        }
+                        &self.gathered[..points * w]
+                    }
+                };
+                (x, data.mapped)
             }
+            Look::Fresh { x, inputs, .. } => (&x[range.start * inputs..range.end * inputs], false),
         };
         let features = match frequencies {
-            Some(frequencies) if !data.mapped => {
+            Some(frequencies) if !mapped => {
                 let features = &mut self.features[..points * frequencies.width()];
                 frequencies.apply(x, &mut self.turns, features);
                 &*features
             }
             _ => x,
         };
-        self.tile.train(net, features, target, points, weight);
+        let target = &self.target;
+        self.tile.train(net, features, points, |y, dy| match look {
+            Look::Loaded { loss, .. } => loss.pull(y, &target[..y.len()], weight, dy),
+            Look::Fresh { observation, .. } => {
+                let loss = observation.pull(range.start / observation.group(), y, dy);
+                if weight != 1.0 {
+                    dy.iter_mut().for_each(|d| *d *= weight);
+                }
+                loss
+            }
+        });
     }
 }
 
@@ -243,25 +291,56 @@ impl Engine for FusedEngine {
         };
         let width = x.len() / points.max(1);
         self.data = Data { x, width, mapped, y: y.to_vec(), outputs: architecture.outputs() };
+        // Their rooms are for samples of another width.
         self.parts.clear();
         Ok(())
     }
 
-    fn loss_and_gradients(&mut self, batch: Batch<'_>, loss: Loss) -> Result<(f64, Vec<Parameter>)> {
-        let loss = self.gradient(batch, loss);
-        Ok((loss, self.layout.name(&self.gradient)))
+    fn observe_batch(&mut self, batch: Batch<'_>, loss: Loss, weight: f64) -> Result<f64> {
+        let points = match batch {
+            Batch::Full => self.data.y.len() / self.data.outputs,
+            Batch::Indices(indices) => indices.len(),
+        };
+        let count = (points * self.data.outputs) as f64;
+        Ok(self.pass(points, 1, (weight / count) as f32, Look::Loaded { batch, loss }) / count)
     }
 
-    fn step(&mut self, batch: Batch<'_>, loss: Loss, adam: &AdamStep) -> Result<StepReport> {
-        let loss = self.gradient(batch, loss);
-        let gradient_norm = optimizer::norm(&self.gradient);
+    fn observe(&mut self, x: &[f32], observation: &dyn Observation, weight: f64) -> Result<f64> {
+        let inputs = self.network.architecture.inputs;
+        let points = x.len() / inputs;
+        whole_groups(observation, points)?;
+        Ok(self.pass(points, observation.group(), weight as f32, Look::Fresh { x, inputs, observation }))
+    }
+
+    fn observe_dense(&mut self, gradients: &[DenseGradient]) -> Result<()> {
+        check_dense(&self.specs().collect::<Vec<_>>(), gradients)?;
+        if !std::mem::replace(&mut self.gathered, true) {
+            self.gradient.fill(0.0);
+        }
+        for (slot, gradient) in self.layout.slots.iter().zip(gradients) {
+            let both = [(slot.weight.clone(), &gradient.kernel), (slot.bias.clone(), &gradient.bias)];
+            for (range, values) in both {
+                self.gradient[range].iter_mut().zip(values).for_each(|(g, v)| *g += v);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_gradients(&mut self) -> Result<Vec<Parameter>> {
+        self.pull_back();
+        Ok(self.layout.name(&self.gradient))
+    }
+
+    fn update(&mut self, adam: &AdamStep) -> Result<f64> {
+        self.pull_back();
+        let norm = optimizer::norm(&self.gradient);
         let shrink = match adam.clip {
-            Some(limit) if gradient_norm > limit => limit / gradient_norm,
+            Some(limit) if norm > limit => limit / norm,
             _ => 1.0,
         };
         optimizer::adam(&mut self.trained, &mut self.first, &mut self.second, &self.gradient, shrink as f32, adam);
         self.materialize();
-        Ok(StepReport { loss, gradient_norm })
+        Ok(norm)
     }
 
     fn forward(&self, x: &[f32]) -> Result<Vec<f32>> {

@@ -28,6 +28,16 @@ fn dense_layers_equal_the_f64_twin() {
 }
 
 #[test]
+fn observations() {
+    contract::observations(make);
+}
+
+#[test]
+fn cross_entropy() {
+    contract::cross_entropy(make);
+}
+
+#[test]
 fn batches_and_clipping() {
     contract::batches_and_clipping(make);
 }
@@ -139,6 +149,49 @@ fn the_number_of_threads_changes_no_bit() {
     };
     let one = run(1);
     assert!(run(2) == one && run(5) == one);
+}
+
+/// Squared error of the mean along groups of points.
+struct Means(usize);
+
+impl Observation for Means {
+    fn group(&self) -> usize {
+        self.0
+    }
+
+    fn pull(&self, first: usize, y: &[f32], dy: &mut [f32]) -> f64 {
+        let groups = y.chunks(2 * self.0).zip(dy.chunks_mut(2 * self.0)).zip(first..);
+        let each = groups.map(|((y, dy), n)| {
+            let error = y.iter().sum::<f32>() / y.len() as f32 - 0.1 * n as f32;
+            dy.fill(2.0 * error / y.len() as f32);
+            f64::from(error * error)
+        });
+        each.sum()
+    }
+}
+
+#[test]
+fn observed_groups_of_any_length_equal_autograd_and_threads_change_no_bit() {
+    let config = NetworkConfig { omega0: 5.0, omega0_first: 5.0, ..NetworkConfig::new(ArchitectureKind::Siren, 24, 2) };
+    let (x, _) = contract::samples(2520);
+    // Shorter than a tile, a tile is no whole number of them, longer than a tile, and all of the points.
+    for group in [1, 7, 90, 360, 2520] {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let (mut fused, _) = pair(&config, 10);
+                let loss = fused.observe(&x, &Means(group), 0.5).unwrap();
+                (loss, fused.take_gradients().unwrap())
+            })
+        };
+        let (loss, gradients) = run(1);
+        assert_eq!(run(3), (loss, gradients.clone()), "group {group}");
+        let (_, mut candle) = pair(&config, 10);
+        let expected = candle.observe(&x, &Means(group), 0.5).unwrap();
+        assert!((loss / expected - 1.0).abs() < tolerance::FORWARD, "group {group}: {loss} {expected}");
+        let error = difference(&gradients, &candle.take_gradients().unwrap());
+        assert!(error < tolerance::ENGINES, "group {group}: {error:e}");
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(super) struct Tile {
     columns: Vec<f32>,
     /// d loss / d dense kernels and biases, where these lie in the flat buffer.
     pub(super) gradient: Vec<f32>,
-    /// Sum of squared errors.
+    /// Sum of what observations gave.
     pub(super) loss: f64,
 }
 
@@ -163,17 +163,19 @@ impl Tile {
         &self.layers[last].h[..points * net.dense[encoders + last].outputs]
     }
 
-    /// Forward, squared error against `target` `[points, outputs]`, and back: adds to [`Tile::loss`] and
-    /// [`Tile::gradient`], the latter times `weight`.
-    pub(super) fn train(&mut self, net: Net<'_>, features: &[f32], target: &[f32], points: usize, weight: f32) {
-        let size = target.len();
+    /// Forward, `pull` from the values `[points, outputs]` to their gradient, and back: adds to [`Tile::loss`] what
+    /// `pull` gives and to [`Tile::gradient`] the gradient of the points.
+    pub(super) fn train(
+        &mut self,
+        net: Net<'_>,
+        features: &[f32],
+        points: usize,
+        pull: impl FnOnce(&[f32], &mut [f32]) -> f64,
+    ) {
         self.forward(net, features, points);
         let last = self.layers.len() - 1;
-        for ((g, y), t) in self.g[..size].iter_mut().zip(&self.layers[last].h).zip(target) {
-            let error = y - t;
-            self.loss += f64::from(error) * f64::from(error);
-            *g = weight * error;
-        }
+        let size = points * net.dense[net.encoders() + last].outputs;
+        self.loss += pull(&self.layers[last].h[..size], &mut self.g[..size]);
         let encoders = net.encoders();
         self.du.fill(0.0);
         self.dv.fill(0.0);
