@@ -61,7 +61,7 @@ pub(super) fn adam(
     let (beta1, beta2) = (adam.beta1 as f32, adam.beta2 as f32);
     let (rate, root, epsilon) = ((adam.learning_rate / c1) as f32, (1.0 / c2.sqrt()) as f32, adam.epsilon as f32);
     let keep = (1.0 - adam.learning_rate * adam.weight_decay) as f32;
-    let run = |(((x, m), v), g): (((&mut [f32], &mut [f32]), &mut [f32]), &[f32])| {
+    let run = |x: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]| {
         Arch::new().dispatch(
             #[inline(always)]
             || {
@@ -75,13 +75,13 @@ pub(super) fn adam(
         );
     };
     if trained.len() <= 2 * PIECE || rayon::current_num_threads() == 1 {
-        run((((trained, first), second), gradient));
+        run(trained, first, second, gradient);
     } else {
         trained
             .par_chunks_mut(PIECE)
             .zip(first.par_chunks_mut(PIECE))
             .zip(second.par_chunks_mut(PIECE))
             .zip(gradient.par_chunks(PIECE))
-            .for_each(run);
+            .for_each(|(((x, m), v), g)| run(x, m, v, g));
     }
 }
