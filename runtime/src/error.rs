@@ -19,6 +19,16 @@ pub enum TensorName {
     LayerKernel(u8),
     /// `layers.N.bias`
     LayerBias(u8),
+    /// `layers.N.weight`
+    LayerWeight(u8),
+    /// `layers.N.multiplier`
+    LayerMultiplier(u8),
+    /// `layers.N.shift`
+    LayerShift(u8),
+    /// `input.scale`
+    InputScale,
+    /// `input.offset`
+    InputOffset,
     /// `output.scale`
     OutputScale,
     /// `output.offset`
@@ -38,6 +48,11 @@ impl fmt::Display for TensorName {
             Self::EncoderBias(n) => write!(f, "encoder.{n}.bias"),
             Self::LayerKernel(n) => write!(f, "layers.{n}.kernel"),
             Self::LayerBias(n) => write!(f, "layers.{n}.bias"),
+            Self::LayerWeight(n) => write!(f, "layers.{n}.weight"),
+            Self::LayerMultiplier(n) => write!(f, "layers.{n}.multiplier"),
+            Self::LayerShift(n) => write!(f, "layers.{n}.shift"),
+            Self::InputScale => f.write_str("input.scale"),
+            Self::InputOffset => f.write_str("input.offset"),
             Self::OutputScale => f.write_str("output.scale"),
             Self::OutputOffset => f.write_str("output.offset"),
             Self::SelfTestInputs => f.write_str("self_test.inputs"),
@@ -59,6 +74,10 @@ pub enum Word {
     Gate,
     /// `math`
     Math,
+    /// `bits`
+    Bits,
+    /// `fractions`
+    Fractions,
 }
 
 impl fmt::Display for Word {
@@ -69,6 +88,8 @@ impl fmt::Display for Word {
             Self::Activations => "activations",
             Self::Gate => "gate",
             Self::Math => "math",
+            Self::Bits => "bits",
+            Self::Fractions => "fractions",
         })
     }
 }
@@ -117,6 +138,12 @@ pub enum LoadError {
     TrailingBytes,
     /// A weight is infinite or not a number.
     NotFinite(TensorName),
+    /// A model in integers, which `IntegerModel` reads.
+    Integer,
+    /// A model in floats, which `Model` reads.
+    NotInteger,
+    /// An integer layer whose sums could leave 32 bits, or whose scales are beyond the format's.
+    Overflow(TensorName),
 }
 
 impl fmt::Display for LoadError {
@@ -141,6 +168,9 @@ impl fmt::Display for LoadError {
             Self::Overlap(t) => write!(f, "tensor `{t}` overlaps another"),
             Self::Gap => f.write_str("has bytes that belong to no tensor"),
             Self::TrailingBytes => f.write_str("has bytes after its last tensor"),
+            Self::Integer => f.write_str("a model in integers: load it as an IntegerModel"),
+            Self::NotInteger => f.write_str("a model in floats: load it as a Model"),
+            Self::Overflow(t) => write!(f, "tensor `{t}`: sums could overflow 32 bits, or a scale is out of range"),
             Self::NotFinite(t) => write!(f, "tensor `{t}` has a weight that is infinite or not a number"),
         }
     }

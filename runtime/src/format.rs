@@ -13,6 +13,9 @@ pub const CHECKPOINT_FORMAT: &str = "rwf-checkpoint";
 /// Version of the format written by this crate's trainer; older versions keep loading.
 pub const VERSION: u32 = 1;
 
+/// Version of files in integers, for [`IntegerModel`](crate::IntegerModel).
+pub const INTEGER_VERSION: u32 = 2;
+
 /// Most dense layers a network may have, the output layer included.
 pub const MAX_LAYERS: usize = 16;
 /// Most input coordinates.
@@ -34,6 +37,11 @@ pub mod key {
     pub const GATE: &str = "gate";
     /// Which routines compute sine, tanh and exp: `polynomial`, `libm` or `micromath`.
     pub const MATH: &str = "math";
+    /// Bits of each layer's weights in an integer model, joined by commas: 32 for a first layer on coordinates, else
+    /// 4, 6, 8 or 16.
+    pub const BITS: &str = "bits";
+    /// Fraction bits of each layer's activations in an integer model, joined by commas.
+    pub const FRACTIONS: &str = "fractions";
     /// Kind of signal: `image`, `table`, `audio`, `array`, or a word of the user's.
     pub const SIGNAL: &str = "signal";
     /// Inputs as `name[unit] lo hi`, joined by `;`, in physical units.
@@ -64,6 +72,16 @@ pub mod tensor {
     pub const KERNEL: &str = ".kernel";
     /// Suffix of a bias.
     pub const BIAS: &str = ".bias";
+    /// Suffix of an integer layer's weights, `[out, in]` or `[out, bytes]`.
+    pub const WEIGHT: &str = ".weight";
+    /// Suffix of an integer layer's multipliers, `[out]`.
+    pub const MULTIPLIER: &str = ".multiplier";
+    /// Suffix of an integer layer's shifts, `[out]`.
+    pub const SHIFT: &str = ".shift";
+    /// Integers per physical unit of each input, `[inputs]`.
+    pub const INPUT_SCALE: &str = "input.scale";
+    /// Integer at 0 of each input, `[inputs]`.
+    pub const INPUT_OFFSET: &str = "input.offset";
     /// Scale behind an output activation, `[outputs]`.
     pub const OUTPUT_SCALE: &str = "output.scale";
     /// Offset behind an output activation, `[outputs]`.

@@ -9,20 +9,62 @@ use serde::{
 };
 
 use crate::{
-    error::{LoadError, TensorName},
+    error::{LoadError, TensorName, Word},
     format::{MAX_LAYERS, Precision, key, tensor},
 };
 
 /// Longest header of a model; the format has at most 46 tensors of about 80 bytes each and a few lines of words.
 const MAX_HEADER: usize = 64 * 1024;
-/// Mapping, encoders, layers, output, self-test: kernel and bias each.
-const MAX_TENSORS: usize = 2 * (MAX_LAYERS + 5);
+/// Mapping, encoders, input, output, self-test: two tensors each; an integer layer has four.
+const MAX_TENSORS: usize = 4 * MAX_LAYERS + 12;
+
+/// Type of a tensor's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dtype {
+    F32,
+    F16,
+    I32,
+    I16,
+    I8,
+    U8,
+}
+
+impl Dtype {
+    fn from_name(name: Option<&str>) -> Option<Self> {
+        Some(match name? {
+            "F32" => Self::F32,
+            "F16" => Self::F16,
+            "I32" => Self::I32,
+            "I16" => Self::I16,
+            "I8" => Self::I8,
+            "U8" => Self::U8,
+            _ => return None,
+        })
+    }
+
+    const fn bytes(self) -> usize {
+        match self {
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::I16 => 2,
+            Self::I8 | Self::U8 => 1,
+        }
+    }
+
+    /// As a precision of weights that are floats.
+    pub(crate) const fn precision(self) -> Option<Precision> {
+        match self {
+            Self::F32 => Some(Precision::F32),
+            Self::F16 => Some(Precision::F16),
+            _ => None,
+        }
+    }
+}
 
 /// Where a tensor lies in the data behind the header.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     pub(crate) name: TensorName,
-    pub(crate) precision: Precision,
+    pub(crate) dtype: Dtype,
     /// One or two sizes; a vector of n is `[1, n]` with `rank` 1.
     pub(crate) shape: [usize; 2],
     pub(crate) rank: u8,
@@ -46,6 +88,8 @@ pub(crate) struct Words<'a> {
     pub(crate) activations: Option<&'a str>,
     pub(crate) gate: Option<&'a str>,
     pub(crate) math: Option<&'a str>,
+    pub(crate) bits: Option<&'a str>,
+    pub(crate) fractions: Option<&'a str>,
 }
 
 /// A checked header.
@@ -82,6 +126,17 @@ impl<'a> Header<'a> {
                 (None, _) => LoadError::BadHeader,
             }),
         }
+    }
+
+    /// The version of a file of this format.
+    pub(crate) fn version(&self) -> Result<u32, LoadError> {
+        match self.words.format {
+            Some(crate::format::FORMAT) => {}
+            Some(crate::format::CHECKPOINT_FORMAT) => return Err(LoadError::Checkpoint),
+            _ => return Err(LoadError::Foreign),
+        }
+        let version = self.words.version.ok_or(LoadError::MissingWord(Word::Version))?;
+        version.parse().map_err(|_| LoadError::UnknownWord(Word::Version))
     }
 
     /// Every byte of the data belongs to exactly one tensor.
@@ -175,11 +230,7 @@ impl Header<'_> {
         if self.spans.iter().any(|s| s.name == name) {
             return Err(LoadError::Duplicate(name));
         }
-        let precision = match info.dtype {
-            Some("F32") => Precision::F32,
-            Some("F16") => Precision::F16,
-            _ => return Err(LoadError::Dtype(name)),
-        };
+        let dtype = Dtype::from_name(info.dtype).ok_or(LoadError::Dtype(name))?;
         let (shape, rank) = match info.shape.as_deref() {
             Some(&[n]) => ([1, n], 1),
             Some(&[rows, columns]) => ([rows, columns], 2),
@@ -188,14 +239,14 @@ impl Header<'_> {
         let [start, end] = *info.offsets.as_deref().unwrap_or(&[]) else {
             return Err(LoadError::Offsets(name));
         };
-        let bytes = shape[0].checked_mul(shape[1]).and_then(|n| n.checked_mul(precision.bytes()));
+        let bytes = shape[0].checked_mul(shape[1]).and_then(|n| n.checked_mul(dtype.bytes()));
         if bytes.is_none() || bytes != end.checked_sub(start) {
             return Err(LoadError::Offsets(name));
         }
         if end > self.data.len() {
             return Err(LoadError::Truncated);
         }
-        let span = Span { name, precision, shape, rank, start, end };
+        let span = Span { name, dtype, shape, rank, start, end };
         self.spans.push(span).map_err(|_| LoadError::UnknownTensor)
     }
 }
@@ -210,6 +261,8 @@ fn tensor_name(text: &str) -> Option<TensorName> {
     Some(match text {
         tensor::MAPPING_KERNEL => TensorName::MappingKernel,
         tensor::MAPPING_BIAS => TensorName::MappingBias,
+        tensor::INPUT_SCALE => TensorName::InputScale,
+        tensor::INPUT_OFFSET => TensorName::InputOffset,
         tensor::OUTPUT_SCALE => TensorName::OutputScale,
         tensor::OUTPUT_OFFSET => TensorName::OutputOffset,
         tensor::SELF_TEST_INPUTS => TensorName::SelfTestInputs,
@@ -219,6 +272,12 @@ fn tensor_name(text: &str) -> Option<TensorName> {
                 TensorName::LayerKernel(n)
             } else if let Some(n) = numbered(tensor::LAYERS, tensor::BIAS, MAX_LAYERS) {
                 TensorName::LayerBias(n)
+            } else if let Some(n) = numbered(tensor::LAYERS, tensor::WEIGHT, MAX_LAYERS) {
+                TensorName::LayerWeight(n)
+            } else if let Some(n) = numbered(tensor::LAYERS, tensor::MULTIPLIER, MAX_LAYERS) {
+                TensorName::LayerMultiplier(n)
+            } else if let Some(n) = numbered(tensor::LAYERS, tensor::SHIFT, MAX_LAYERS) {
+                TensorName::LayerShift(n)
             } else if let Some(n) = numbered(tensor::ENCODER, tensor::KERNEL, 2) {
                 TensorName::EncoderKernel(n)
             } else {
@@ -254,6 +313,8 @@ impl<'a> Visitor<'a> for WordsSeed<'_, 'a> {
                 key::ACTIVATIONS => &mut self.0.activations,
                 key::GATE => &mut self.0.gate,
                 key::MATH => &mut self.0.math,
+                key::BITS => &mut self.0.bits,
+                key::FRACTIONS => &mut self.0.fractions,
                 _ => {
                     map.next_value_seed(AnyString)?;
                     continue;

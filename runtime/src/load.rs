@@ -6,7 +6,7 @@ use crate::{
     dense::{Dense, Values},
     error::{LoadError, TensorName, Word},
     format::{Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
-    header::{self, Header, Words},
+    header::{self, Dtype, Header, Words},
 };
 
 /// Takes tensors out of a header, each once, each of the shape the architecture asks for.
@@ -28,11 +28,12 @@ impl<'h, 'a> Reader<'h, 'a> {
         if span.rank != rank || span.shape != shape {
             return Err(LoadError::Shape(name));
         }
-        if *self.precision.get_or_insert(span.precision) != span.precision {
+        let precision = span.dtype.precision().ok_or(LoadError::Dtype(name))?;
+        if *self.precision.get_or_insert(precision) != precision {
             return Err(LoadError::Dtype(name));
         }
         let bytes = span.bytes(self.header.data);
-        let values = Values::new(bytes, span.precision);
+        let values = Values::new(bytes, precision);
         if !values.all_finite() {
             return Err(LoadError::NotFinite(name));
         }
@@ -147,7 +148,7 @@ impl<'h, 'a> Reader<'h, 'a> {
         let outputs = self.header.span(TensorName::SelfTestOutputs)?;
         let rows = inputs.shape[0];
         for (span, width) in [(inputs, architecture.inputs), (outputs, architecture.outputs())] {
-            if span.precision != Precision::F32 {
+            if span.dtype != Dtype::F32 {
                 return Err(LoadError::Dtype(span.name));
             }
             if span.rank != 2 || span.shape != [rows, width] {

@@ -42,15 +42,10 @@ impl<'a> Model<'a> {
     pub fn new(bytes: &'a [u8]) -> Result<Self, LoadError> {
         let header = Header::read(bytes)?;
         let words = header.words;
-        match words.format {
-            Some(format::FORMAT) => {}
-            Some(format::CHECKPOINT_FORMAT) => return Err(LoadError::Checkpoint),
-            _ => return Err(LoadError::Foreign),
-        }
-        let version = words.version.ok_or(LoadError::MissingWord(Word::Version))?;
-        let version: u32 = version.parse().map_err(|_| LoadError::UnknownWord(Word::Version))?;
-        if version == 0 || version > format::VERSION {
-            return Err(LoadError::UnsupportedVersion(version));
+        match header.version()? {
+            1..=format::VERSION => {}
+            format::INTEGER_VERSION => return Err(LoadError::Integer),
+            version => return Err(LoadError::UnsupportedVersion(version)),
         }
         let math = words.math.ok_or(LoadError::MissingWord(Word::Math))?;
         let math = MathBackend::from_name(math).ok_or(LoadError::UnknownWord(Word::Math))?;

@@ -91,7 +91,8 @@ fn files_of_another_kind() {
 
 #[test]
 fn words_that_are_missing_or_unknown() {
-    assert_eq!(changed(|f| *f.word("format_version") = "2".into()), LoadError::UnsupportedVersion(2));
+    assert_eq!(changed(|f| *f.word("format_version") = "2".into()), LoadError::Integer);
+    assert_eq!(changed(|f| *f.word("format_version") = "3".into()), LoadError::UnsupportedVersion(3));
     assert_eq!(changed(|f| *f.word("format_version") = "0".into()), LoadError::UnsupportedVersion(0));
     assert_eq!(changed(|f| *f.word("format_version") = "x".into()), LoadError::UnknownWord(Word::Version));
     for (key, word) in [

@@ -1,0 +1,184 @@
+//! From a checked header to integer layers; overflow of an accumulator is excluded here once more.
+
+use heapless::Vec;
+
+use super::{
+    Dense, IntegerModel,
+    kernel::{Bits, Narrow, Wide},
+};
+use crate::{
+    dense::Values,
+    error::{LoadError, TensorName, Word},
+    format::{self, Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
+    header::{Dtype, Header},
+};
+
+impl<'a> IntegerModel<'a> {
+    /// Reads a model file in place; `bytes` may start at any address.
+    ///
+    /// # Errors
+    /// Everything that is not exactly as FORMAT.md says: see [`LoadError`]. Afterwards only a slice of the wrong
+    /// length can fail.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        let header = Header::read(bytes)?;
+        match header.version()? {
+            format::INTEGER_VERSION => {}
+            version if version < format::INTEGER_VERSION && version > 0 => return Err(LoadError::NotInteger),
+            version => return Err(LoadError::UnsupportedVersion(version)),
+        }
+        header.check_spans()?;
+        Reader { header: &header, taken: 0, bytes: 0 }.model()
+    }
+}
+
+struct Reader<'h, 'a> {
+    header: &'h Header<'a>,
+    taken: usize,
+    bytes: usize,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn take(&mut self, name: TensorName, dtype: Dtype, rank: u8, shape: [usize; 2]) -> Result<&'a [u8], LoadError> {
+        let span = self.header.span(name)?;
+        if span.dtype != dtype {
+            return Err(LoadError::Dtype(name));
+        }
+        if span.rank != rank || span.shape != shape || shape.contains(&0) {
+            return Err(LoadError::Shape(name));
+        }
+        let bytes = span.bytes(self.header.data);
+        self.taken += 1;
+        self.bytes += bytes.len();
+        Ok(bytes)
+    }
+
+    fn floats(&mut self, name: TensorName, count: usize) -> Result<Values<'a>, LoadError> {
+        let values = Values::new(self.take(name, Dtype::F32, 1, [1, count])?, Precision::F32);
+        if values.all_finite() { Ok(values) } else { Err(LoadError::NotFinite(name)) }
+    }
+
+    fn wide(&mut self, kernel: TensorName, bias: TensorName) -> Result<(Wide<'a>, [usize; 2]), LoadError> {
+        let span = self.header.span(kernel)?;
+        let [inputs, outputs] = span.shape;
+        if span.rank != 2 || !(1..=MAX_INPUTS).contains(&inputs) || !(1..=MAX_WIDTH).contains(&outputs) {
+            return Err(LoadError::Shape(kernel));
+        }
+        let wide = Wide {
+            kernel: self.take(kernel, Dtype::I32, 2, [inputs, outputs])?.as_chunks().0,
+            bias: self.take(bias, Dtype::I32, 1, [1, outputs])?.as_chunks().0,
+        };
+        Ok((wide, [inputs, outputs]))
+    }
+
+    fn narrow(&mut self, n: u8, bits: Bits, inputs: usize) -> Result<(Narrow<'a>, usize), LoadError> {
+        let name = TensorName::LayerWeight(n);
+        let outputs = self.header.span(name)?.shape[0];
+        if inputs > MAX_WIDTH || outputs > MAX_WIDTH {
+            return Err(LoadError::Shape(name));
+        }
+        let (dtype, width) = match bits {
+            Bits::Four | Bits::Six => (Dtype::U8, bits.row(inputs)),
+            Bits::Eight => (Dtype::I8, inputs),
+            Bits::Sixteen => (Dtype::I16, inputs),
+        };
+        let narrow = Narrow {
+            bits,
+            inputs,
+            weight: self.take(name, dtype, 2, [outputs, width])?,
+            bias: self.take(TensorName::LayerBias(n), Dtype::I32, 1, [1, outputs])?.as_chunks().0,
+            multiplier: self.take(TensorName::LayerMultiplier(n), Dtype::I32, 1, [1, outputs])?.as_chunks().0,
+            shift: self.take(TensorName::LayerShift(n), Dtype::I8, 1, [1, outputs])?,
+        };
+        let fine = narrow.multiplier.iter().all(|m| (0..1 << 16).contains(&i32::from_le_bytes(*m)))
+            && narrow.shift.iter().all(|s| (-31..=31).contains(&(*s as i8)));
+        if !fine || !narrow.is_bounded() {
+            return Err(LoadError::Overflow(name));
+        }
+        Ok((narrow, outputs))
+    }
+
+    fn model(mut self) -> Result<IntegerModel<'a>, LoadError> {
+        let words = self.header.words;
+        let raw = match words.mapping.ok_or(LoadError::MissingWord(Word::Mapping))? {
+            "none" => None,
+            "fourier" => Some(false),
+            "fourier+raw" => Some(true),
+            _ => return Err(LoadError::UnknownWord(Word::Mapping)),
+        };
+        if words.gate.is_some() {
+            return Err(LoadError::UnknownWord(Word::Gate));
+        }
+        let (mut inputs, mut mapping, mut described) = (0, None, Mapping::None);
+        if let Some(raw) = raw {
+            let (wide, [coordinates, frequencies]) = self.wide(TensorName::MappingKernel, TensorName::MappingBias)?;
+            (inputs, mapping) = (coordinates, Some(wide));
+            described = Mapping::Fourier { frequencies, raw };
+        }
+        let (mut layers, mut shapes, mut fractions) = (Vec::new(), Layers::new(), Vec::new());
+        let activations = words.activations.ok_or(LoadError::MissingWord(Word::Activations))?;
+        let mut bits = words.bits.ok_or(LoadError::MissingWord(Word::Bits))?.split(',');
+        let mut parts = words.fractions.ok_or(LoadError::MissingWord(Word::Fractions))?.split(',');
+        let mut before = described.features(inputs);
+        for (n, word) in activations.split(',').enumerate() {
+            let activation = Activation::from_name(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
+            let number = u8::try_from(n).ok().filter(|_| n < MAX_LAYERS).ok_or(LoadError::LayerCount)?;
+            let bits = bits.next().ok_or(LoadError::UnknownWord(Word::Bits))?;
+            let fraction: Option<i32> = parts.next().and_then(|p| p.parse().ok());
+            let fraction =
+                fraction.filter(|f| (-32..=32).contains(f)).ok_or(LoadError::UnknownWord(Word::Fractions))?;
+            let (dense, outputs) = if n == 0 && raw.is_none() {
+                let name = TensorName::LayerKernel(0);
+                let (wide, [coordinates, outputs]) = self.wide(name, TensorName::LayerBias(0))?;
+                if bits != "32" {
+                    return Err(LoadError::UnknownWord(Word::Bits));
+                }
+                if activation != Activation::Sine && !wide.is_bounded() {
+                    return Err(LoadError::Overflow(name));
+                }
+                (inputs, before) = (coordinates, coordinates);
+                (Dense::Wide(wide), outputs)
+            } else {
+                let bits = Bits::from_name(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
+                let (narrow, outputs) = self.narrow(number, bits, before)?;
+                (Dense::Narrow(narrow), outputs)
+            };
+            layers.push(dense).map_err(|_| LoadError::LayerCount)?;
+            fractions.push(fraction).map_err(|_| LoadError::LayerCount)?;
+            shapes.push(Layer { inputs: before, outputs, activation }).map_err(|_| LoadError::LayerCount)?;
+            before = outputs;
+        }
+        if bits.next().is_some() {
+            return Err(LoadError::UnknownWord(Word::Bits));
+        }
+        if parts.next().is_some() {
+            return Err(LoadError::UnknownWord(Word::Fractions));
+        }
+        let input = (self.floats(TensorName::InputScale, inputs)?, self.floats(TensorName::InputOffset, inputs)?);
+        let output = (self.floats(TensorName::OutputScale, before)?, self.floats(TensorName::OutputOffset, before)?);
+        let weight_bytes = self.bytes;
+        let self_test = match self.header.span(TensorName::SelfTestInputs) {
+            Err(_) => None,
+            Ok(span) => {
+                let rows = span.shape[0];
+                let x = self.take(TensorName::SelfTestInputs, Dtype::I16, 2, [rows, inputs])?;
+                let y = self.take(TensorName::SelfTestOutputs, Dtype::I16, 2, [rows, before])?;
+                Some((x.as_chunks().0, y.as_chunks().0))
+            }
+        };
+        if self.taken != self.header.spans.len() {
+            return Err(LoadError::UnknownTensor);
+        }
+        let architecture = Architecture { inputs, mapping: described, gate: None, layers: shapes, output_affine: true };
+        Ok(IntegerModel {
+            architecture,
+            header: self.header.text,
+            weight_bytes,
+            mapping,
+            layers,
+            fractions,
+            input,
+            output,
+            self_test,
+        })
+    }
+}

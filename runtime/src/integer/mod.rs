@@ -1,0 +1,287 @@
+//! Networks in integers, for cores without a floating-point unit. The inner path has no operation on floats; the same
+//! bits on every target follow from that. `FORMAT.md`, version 2, is the written promise.
+
+mod curve;
+mod kernel;
+mod load;
+
+use heapless::Vec;
+pub use kernel::{Bits, bounded};
+
+use self::kernel::{Narrow, Wide, narrow, scale, shift_saturating, shift_wrapping};
+use crate::{
+    dense::Values,
+    describe::{NativeGrid, Quantity},
+    error::{EvalError, SelfTestError},
+    format::{Activation, Architecture, MAX_INPUTS, MAX_LAYERS, Mapping, key},
+    header,
+};
+
+/// Fraction bits of the argument of tanh, sigmoid, gelu and swish, and of activations that stay within ±1.
+pub const ARGUMENT_BITS: i32 = curve::ARGUMENT_BITS;
+/// Fraction bits of activations that stay within ±1: sine, tanh, sigmoid, the features of a mapping.
+pub const UNIT_BITS: i32 = 15;
+/// Bits that a first layer without such an argument keeps below those of its activation.
+pub const GUARD_BITS: i32 = 16;
+
+#[derive(Debug, Clone, Copy)]
+enum Dense<'a> {
+    Wide(Wide<'a>),
+    Narrow(Narrow<'a>),
+}
+
+/// Numbers of 16 bits, little-endian, at any address.
+type Pairs<'a> = &'a [[u8; 2]];
+
+/// A coordinate network in integers `[inputs] -> [outputs]`, borrowed from the bytes of its file.
+#[derive(Debug, Clone)]
+pub struct IntegerModel<'a> {
+    architecture: Architecture,
+    header: &'a [u8],
+    weight_bytes: usize,
+    mapping: Option<Wide<'a>>,
+    layers: Vec<Dense<'a>, MAX_LAYERS>,
+    fractions: Vec<i32, MAX_LAYERS>,
+    input: (Values<'a>, Values<'a>),
+    output: (Values<'a>, Values<'a>),
+    self_test: Option<(Pairs<'a>, Pairs<'a>)>,
+}
+
+impl<'a> IntegerModel<'a> {
+    /// What the network is.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Number of coordinates of a point.
+    pub fn inputs(&self) -> usize {
+        self.architecture.inputs
+    }
+
+    /// Number of values at a point.
+    pub fn outputs(&self) -> usize {
+        self.architecture.outputs()
+    }
+
+    /// Bytes of weights, biases, scales and frequencies in the file.
+    pub fn weight_bytes(&self) -> usize {
+        self.weight_bytes
+    }
+
+    /// Width of the weights of layer `n`; `None` for a first layer at full width, and beyond the last.
+    pub fn bits(&self, n: usize) -> Option<Bits> {
+        match self.layers.get(n)? {
+            Dense::Wide(_) => None,
+            Dense::Narrow(layer) => Some(layer.bits),
+        }
+    }
+
+    /// A word of the file's metadata, by a name of [`key`] or of the writer's own.
+    pub fn metadata(&self, name: &str) -> Option<&'a str> {
+        header::find_word(self.header, name)
+    }
+
+    /// Name, unit and fitted domain of an input.
+    pub fn input(&self, index: usize) -> Option<Quantity<'a>> {
+        Quantity::parse(self.metadata(key::INPUTS)?, index)
+    }
+
+    /// Name, unit and range of an output.
+    pub fn output(&self, index: usize) -> Option<Quantity<'a>> {
+        Quantity::parse(self.metadata(key::OUTPUTS)?, index)
+    }
+
+    /// The grid the model was fitted on; `None` for scattered samples.
+    pub fn grid(&self) -> Option<NativeGrid> {
+        NativeGrid::parse(self.metadata(key::GRID)?).filter(|g| g.counts.len() == self.inputs())
+    }
+
+    /// Integer of input `axis` for a coordinate in physical units: -32767 and 32767 are the ends of the fitted domain,
+    /// beyond which it is held.
+    pub fn to_integer(&self, axis: usize, x: f32) -> i16 {
+        let (scale, offset) = &self.input;
+        let v = x * scale.get(axis).unwrap_or(0.0) + offset.get(axis).unwrap_or(0.0);
+        let rounded = (v + if v < 0.0 { -0.5 } else { 0.5 }) as i32;
+        rounded.clamp(-32767, 32767) as i16
+    }
+
+    /// Physical value of output `index` for an integer.
+    pub fn to_physical(&self, index: usize, y: i16) -> f32 {
+        let (scale, offset) = &self.output;
+        f32::from(y) * scale.get(index).unwrap_or(0.0) + offset.get(index).unwrap_or(0.0)
+    }
+
+    /// Length of the scratch an evaluation needs, in i16s.
+    pub fn scratch_len(&self) -> usize {
+        let (a, b) = self.buffers();
+        a + b
+    }
+
+    fn buffers(&self) -> (usize, usize) {
+        let architecture = &self.architecture;
+        let (mut a, mut b) = (architecture.features(), 0);
+        for (n, layer) in architecture.layers.iter().enumerate() {
+            let side = if n % 2 == 0 { &mut b } else { &mut a };
+            *side = (*side).max(layer.outputs);
+        }
+        (a, b)
+    }
+
+    /// Values at n points in physical units, `x` `[n, inputs]`, `y` `[n, outputs]`; only the conversion at both ends
+    /// is in floats.
+    ///
+    /// # Errors
+    /// [`EvalError`] when a slice has the wrong length; `y` is then untouched.
+    pub fn eval(&self, x: &[f32], y: &mut [f32], scratch: &mut [i16]) -> Result<(), EvalError> {
+        self.check(x.len(), y.len(), scratch.len())?;
+        for (x, y) in x.chunks_exact(self.inputs().max(1)).zip(y.chunks_exact_mut(self.outputs().max(1))) {
+            let mut point = [0; MAX_INPUTS];
+            for (axis, (to, from)) in point.iter_mut().zip(x).enumerate() {
+                *to = self.to_integer(axis, *from);
+            }
+            let point = point.get(..self.inputs()).unwrap_or(&[]);
+            self.point(point, scratch, |k, value| {
+                if let Some(slot) = y.get_mut(k) {
+                    *slot = self.to_physical(k, value);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Values at n points in integers, without any float: `x` `[n, inputs]` and `y` `[n, outputs]` as
+    /// [`IntegerModel::to_integer`] and [`IntegerModel::to_physical`] read them.
+    ///
+    /// # Errors
+    /// [`EvalError`] when a slice has the wrong length; `y` is then untouched.
+    pub fn eval_integers(&self, x: &[i16], y: &mut [i16], scratch: &mut [i16]) -> Result<(), EvalError> {
+        self.check(x.len(), y.len(), scratch.len())?;
+        for (x, y) in x.chunks_exact(self.inputs().max(1)).zip(y.chunks_exact_mut(self.outputs().max(1))) {
+            self.point(x, scratch, |k, value| {
+                if let Some(slot) = y.get_mut(k) {
+                    *slot = value;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn check(&self, x: usize, y: usize, scratch: usize) -> Result<(), EvalError> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        if inputs == 0 || outputs == 0 || !x.is_multiple_of(inputs) {
+            return Err(EvalError::InputLength);
+        }
+        if !y.is_multiple_of(outputs) || y / outputs != x / inputs {
+            return Err(EvalError::OutputLength);
+        }
+        if scratch < self.scratch_len() { Err(EvalError::ScratchLength) } else { Ok(()) }
+    }
+
+    /// Evaluates the file's own samples and compares.
+    ///
+    /// # Errors
+    /// [`SelfTestError`]: no samples in the file, a scratch below [`IntegerModel::scratch_len`], or other integers.
+    pub fn self_test(&self, scratch: &mut [i16]) -> Result<(), SelfTestError> {
+        let (inputs, outputs) = self.self_test.ok_or(SelfTestError::Missing)?;
+        if scratch.len() < self.scratch_len() {
+            return Err(SelfTestError::ScratchLength);
+        }
+        let rows = inputs.chunks_exact(self.inputs().max(1)).zip(outputs.chunks_exact(self.outputs().max(1)));
+        for (sample, (x, expected)) in rows.enumerate() {
+            let mut point = [0; MAX_INPUTS];
+            for (to, from) in point.iter_mut().zip(x) {
+                *to = i16::from_le_bytes(*from);
+            }
+            let mut problem = None;
+            self.point(point.get(..self.inputs()).unwrap_or(&[]), scratch, |output, found| {
+                let expected = expected.get(output).map_or(0, |e| i16::from_le_bytes(*e));
+                if found != expected && problem.is_none() {
+                    let (found, expected) = (u32::from(found as u16), u32::from(expected as u16));
+                    problem = Some(SelfTestError::Mismatch { sample, output, found, expected });
+                }
+            });
+            if let Some(problem) = problem {
+                return Err(problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// One point; each output goes to `store`.
+    fn point(&self, x: &[i16], scratch: &mut [i16], mut store: impl FnMut(usize, i16)) {
+        let (len_a, len_b) = self.buffers();
+        let Some((a, rest)) = scratch.split_at_mut_checked(len_a) else { return };
+        let Some((b, _)) = rest.split_at_mut_checked(len_b) else { return };
+        match (&self.mapping, self.architecture.mapping) {
+            (Some(mapping), Mapping::Fourier { frequencies, raw }) => {
+                let before = if raw { x.len() } else { 0 };
+                for (to, from) in a.iter_mut().take(before).zip(x) {
+                    *to = *from;
+                }
+                let Some(turns) = a.get_mut(before..) else { return };
+                let Some((sin, cos)) = turns.split_at_mut_checked(frequencies) else { return };
+                let mut slots = sin.iter_mut().zip(cos);
+                mapping.forward(x, |phase| {
+                    if let Some((sin, cos)) = slots.next() {
+                        *sin = curve::sine(phase);
+                        *cos = curve::sine(phase.wrapping_add(0x4000_0000));
+                    }
+                });
+            }
+            _ => {
+                for (to, from) in a.iter_mut().zip(x) {
+                    *to = *from;
+                }
+            }
+        }
+        let (mut from, mut to) = (a, b);
+        let mut outputs = 0;
+        for ((dense, layer), fraction) in self.layers.iter().zip(&self.architecture.layers).zip(&self.fractions) {
+            let Some(x) = from.get(..layer.inputs) else { return };
+            let Some(y) = to.get_mut(..layer.outputs) else { return };
+            let mut slots = y.iter_mut();
+            let activation = layer.activation;
+            match dense {
+                Dense::Wide(dense) => dense.forward(x, |sum| {
+                    if let Some(slot) = slots.next() {
+                        *slot = match activation {
+                            Activation::Relu => narrow(shift_saturating(sum, -GUARD_BITS).max(0)),
+                            Activation::Identity => narrow(shift_saturating(sum, -GUARD_BITS)),
+                            _ => activate(activation, sum, *fraction),
+                        };
+                    }
+                }),
+                Dense::Narrow(dense) => dense.forward(x, |acc, multiplier, shift| {
+                    let Some(slot) = slots.next() else { return };
+                    let scaled = scale(acc, multiplier);
+                    *slot = match activation {
+                        Activation::Sine => curve::sine(shift_wrapping(scaled, shift)),
+                        Activation::Relu => narrow(shift_saturating(scaled, shift).max(0)),
+                        Activation::Identity => narrow(shift_saturating(scaled, shift)),
+                        _ => activate(activation, shift_saturating(scaled, shift), *fraction),
+                    };
+                }),
+            }
+            outputs = layer.outputs;
+            core::mem::swap(&mut from, &mut to);
+        }
+        for (k, value) in from.iter().take(outputs).enumerate() {
+            store(k, *value);
+        }
+    }
+}
+
+/// Activations of an argument in turns (sine) or with [`ARGUMENT_BITS`].
+#[inline(always)]
+fn activate(activation: Activation, z: i32, fraction: i32) -> i16 {
+    let unbounded = |z: i32| narrow(shift_saturating(z, fraction - ARGUMENT_BITS));
+    match activation {
+        Activation::Sine => curve::sine(z),
+        Activation::Tanh => curve::tanh(z),
+        Activation::Sigmoid => curve::sigmoid(z),
+        Activation::Swish => unbounded(curve::swish(z)),
+        Activation::Gelu => unbounded(curve::gelu(z)),
+        Activation::Relu => unbounded(z.max(0)),
+        Activation::Identity => unbounded(z),
+    }
+}
