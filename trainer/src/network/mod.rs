@@ -16,7 +16,10 @@ pub use mapping::MappingConfig;
 pub(crate) use parameterization::norms;
 pub use parameterization::{Parameterization, Per, Scale, materialize, materialize_f64, materialize_from};
 
-use crate::{error::Result, rng::Rng};
+use crate::{
+    error::{Error, Result},
+    rng::Rng,
+};
 
 /// A named tensor on the host, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,6 +160,26 @@ impl Network {
             output_affine: false,
         };
         Ok((Self { architecture, mapping, encoders, layers }, parameters))
+    }
+
+    /// Whether `parameters` holds every trained tensor in its shape.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the tensor that is missing or has another shape.
+    pub fn check(&self, parameters: &[Parameter]) -> Result<()> {
+        for spec in self.encoders.iter().chain(&self.layers) {
+            let weight = (spec.parameterization.weight(), vec![spec.inputs, spec.outputs]);
+            let extra = spec.parameterization.extra(spec.outputs).map(|(suffix, n)| (suffix, vec![n]));
+            for (suffix, shape) in [weight, ("bias", vec![spec.outputs])].into_iter().chain(extra) {
+                let name = format!("{}.{suffix}", spec.name);
+                let wrong = |message: String| Error::Config { field: format!("tensor `{name}`"), message };
+                let found = parameters.iter().find(|p| p.name == name).ok_or_else(|| wrong("is missing".into()))?;
+                if found.shape != shape {
+                    return Err(wrong(format!("found shape {:?}, expected {shape:?}", found.shape)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The dense layers these parameters stand for, in f64: the oracle of every engine.

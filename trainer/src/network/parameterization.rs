@@ -211,7 +211,7 @@ pub fn materialize_from(spec: &DenseSpec, trained: &dyn Fn(&str) -> Vec<f64>) ->
             g.iter().zip(norms(&weight, spec.outputs)).map(|(g, n)| g / n).collect()
         }
         (Parameterization::RandomWeightFactorization { scale, .. }, Some(s)) => match scale {
-            Scale::Log => s.into_iter().map(f64::exp).collect(),
+            Scale::Log => s.into_iter().map(libm::exp).collect(),
             Scale::Direct => s,
         },
     };

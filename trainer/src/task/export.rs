@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use candle_core::Device;
 use rwf_runtime::{
     Model,
     format::{MathBackend, Precision},
 };
 
 use crate::{
-    engine::{CandleEngine, Engine},
     error::{Error, Result},
     evaluate::evaluate,
     export,
@@ -42,8 +40,8 @@ pub fn run(from: &Path, out: &Path, precision: Option<Precision>, math: Option<M
     let outputs = checkpoint.normalization.output_centre.len();
     let mut rng = Rng::new(config.training.seed).stream("network");
     let (network, _) = Network::new(&config.network, inputs, outputs, &mut rng)?;
-    let engine = CandleEngine::new(&network, &checkpoint.parameters, &Device::Cpu).map_err(|e| bad(e.to_string()))?;
-    let dense = fold(&engine.dense()?, &checkpoint.normalization);
+    network.check(&checkpoint.parameters).map_err(|e| bad(e.to_string()))?;
+    let dense = fold(&network.dense_f64(&checkpoint.parameters), &checkpoint.normalization);
     let bytes = export::model(
         &dense,
         &checkpoint.description,

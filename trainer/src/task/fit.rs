@@ -146,7 +146,7 @@ impl Run {
 
         let normalization = normalization(&signal);
         let log = |columns| Ok(MetricsLog::new(folder.metrics(), columns));
-        let monitor = SignalMonitor::new(signal, &config, normalization, folder.clone(), place.name, log)?;
+        let monitor = SignalMonitor::new(signal, &config, network, normalization, folder.clone(), place.name, log)?;
         let mut run = Self { config, engine, monitor, out, from: 0 };
         run.load()?;
         Ok(run)
@@ -162,7 +162,8 @@ impl Run {
         let mut engine = engine(place.engine, &network, &checkpoint.parameters, place.device)?;
         engine.set_moments(&checkpoint.moments)?;
         let log = |columns| MetricsLog::resume(folder.metrics(), columns, checkpoint.step);
-        let monitor = SignalMonitor::new(signal, &config, checkpoint.normalization, folder.clone(), place.name, log)?;
+        let normalization = checkpoint.normalization;
+        let monitor = SignalMonitor::new(signal, &config, network, normalization, folder.clone(), place.name, log)?;
         let out = folder.path().with_extension("safetensors");
         let mut run = Self { config, engine, monitor, out, from: checkpoint.step };
         run.load()?;
@@ -231,6 +232,7 @@ impl Run {
 struct SignalMonitor {
     signal: Signal,
     config: RunConfig,
+    network: Network,
     normalization: Normalization,
     description: Description,
     folder: RunFolder,
@@ -249,6 +251,7 @@ impl SignalMonitor {
     fn new(
         signal: Signal,
         config: &RunConfig,
+        network: Network,
         normalization: Normalization,
         folder: RunFolder,
         device: &str,
@@ -295,6 +298,7 @@ impl SignalMonitor {
             config: config.clone(),
             started: Instant::now(),
             signal,
+            network,
             normalization,
             folder,
             training,
@@ -302,9 +306,10 @@ impl SignalMonitor {
         })
     }
 
-    /// The model file as of now, without its error.
+    /// The model file as of now, without its error. Folded in f64 from the trained numbers alone, so that the file
+    /// does not depend on the engine and a checkpoint gives the same one.
     fn model(&self, engine: &dyn Engine) -> Result<Vec<u8>> {
-        let dense = fold(&engine.dense()?, &self.normalization);
+        let dense = fold(&self.network.dense_f64(&engine.parameters()?), &self.normalization);
         let export = &self.config.export;
         export::model(&dense, &self.description, export.precision, export.math)
     }

@@ -24,9 +24,9 @@ pub(super) fn sum<'a>(sum: &mut [f32], add: bool, parts: usize, list: impl Fn(us
         }
     };
     if sum.len() <= 2 * PIECE || rayon::current_num_threads() == 1 {
-        sum.chunks_mut(PIECE).enumerate().for_each(run);
+        sum.chunks_mut(PIECE).enumerate().for_each(|(((x, m), v), g)| run(x, m, v, g));
     } else {
-        sum.par_chunks_mut(PIECE).enumerate().for_each(run);
+        sum.par_chunks_mut(PIECE).enumerate().for_each(|(((x, m), v), g)| run(x, m, v, g));
     }
 }
 
