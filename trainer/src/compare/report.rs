@@ -36,7 +36,11 @@ pub struct Table {
 impl Table {
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        // A bar inside a cell would end it.
+        let line = |cells: &[String]| {
+            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
         let rule: Vec<String> =
             self.header.iter().enumerate().map(|(i, _)| if i == 0 { "---" } else { "---:" }.into()).collect();
         let mut text = line(&self.header) + &line(&rule);
@@ -144,7 +148,7 @@ mod tests {
     fn a_report_is_written_with_its_pictures_and_one_page_that_needs_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let table =
-            Table { header: vec!["row".into(), "plain".into()], rows: vec![vec!["mlp".into(), "**-3.0**".into()]] };
+            Table { header: vec!["row".into(), "plain".into()], rows: vec![vec!["|w|".into(), "**-3.0**".into()]] };
         let report = Report {
             title: "A < B".into(),
             blocks: vec![
@@ -156,7 +160,7 @@ mod tests {
         };
         report.write(folder.path()).unwrap();
         let markdown = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
-        assert!(markdown.contains("| row | plain |\n| --- | ---: |\n| mlp | **-3.0** |\n"), "{markdown}");
+        assert!(markdown.contains("| row | plain |\n| --- | ---: |\n| \\|w\\| | **-3.0** |\n"), "{markdown}");
         assert!(image::open(folder.path().join("figures/curve.png")).is_ok());
         let html = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
         assert!(html.contains("<b>-3.0</b>") && html.contains("<code>rwf x</code>") && html.contains("A &lt; B"));

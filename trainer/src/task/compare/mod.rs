@@ -210,11 +210,12 @@ fn report(
     let mut blocks = vec![
         Block::Text(plan.about.clone()),
         Block::Text(format!(
-            "Made by `{}` on {} ({jobs} trainings at once); seeds {}; {steps} steps of Adam. For a seed, every \
+            "Made by `{}` on {} ({}); seeds {}; {steps} steps of Adam. For a seed, every \
              parameterization has the same data, the same initial dense weights and the same number of steps. The final \
              error is the median of the last {LAST} of a hundred measurements.",
             options.command,
             list(engines.into_iter().map(String::from).collect()),
+            at_once(jobs),
             list(seeds.iter().map(u64::to_string).collect()),
         )),
     ];
@@ -237,11 +238,15 @@ fn report(
     if plan.tables {
         blocks.push(Block::Heading("Time".into()));
         blocks.push(Block::Text(format!(
-            "Median over trainings, measurements left out; {jobs} ran at once, so only the ratios to plain weights mean \
-             something."
+            "Median over trainings, measurements left out; {}, so the ratios to plain weights mean more than the times.",
+            at_once(jobs)
         )));
         blocks.push(Block::Table(results.times_table()));
     }
     blocks.push(Block::Text("Every training is a line of `results.csv`.".into()));
     Ok(Report { title: plan.title.into(), blocks })
+}
+
+fn at_once(jobs: usize) -> String {
+    if jobs == 1 { "one training after the other".into() } else { format!("{jobs} trainings at once") }
 }
