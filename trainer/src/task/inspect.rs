@@ -169,7 +169,12 @@ impl Inspection {
                 ("share of the layer's neurons", linear),
                 histograms.collect(),
             ),
-            chart("Tangent kernel (dashed: at the start)", ("index of the eigenvalue", log), ("eigenvalue / largest", log), spectra.collect()),
+            chart(
+                "Tangent kernel (dashed: at the start)",
+                ("index of the eigenvalue", log),
+                ("eigenvalue / largest", log),
+                spectra.collect(),
+            ),
             chart("Change of the dense weights", ("layer", linear), ("|W - W0| / |W0|", linear), change.collect()),
             chart("Effective rates", ("across the weights", log), ("along the weights", log), rates.collect()),
         ];
