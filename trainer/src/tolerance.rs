@@ -36,3 +36,10 @@ pub const ENGINES: f64 = 3e-5;
 
 /// Losses of two engines after up to a hundred steps, relative: rounding grows along a training.
 pub const TRAINING: f64 = 2e-3;
+
+/// Derivatives to order 4 carried in f32 against series in f64, relative to the largest of the kind: mixed ones are
+/// differences of larger ones along several lines.
+pub const JET: f64 = 1e-4;
+
+/// Gradients of functions of such derivatives against differences in f64, relative to the largest of the tensor.
+pub const JET_GRADIENT: f64 = 1e-3;

@@ -11,7 +11,7 @@ mod observation;
 
 pub use candle::CandleEngine;
 pub use device::{DeviceChoice, device};
-pub use fused::{FusedEngine, peak};
+pub use fused::{Combination, FusedEngine, JetObservation, MAX_ORDER, Plan, Wanted, peak};
 pub use observation::{Observation, Samples};
 
 use candle_core::Device;

@@ -4,6 +4,7 @@
 
 mod activation;
 mod factors;
+mod jet;
 mod layout;
 mod matrix;
 mod optimizer;
@@ -14,6 +15,8 @@ use std::{
     ops::Range,
     time::{Duration, Instant},
 };
+
+pub use self::jet::{Combination, JetObservation, MAX_ORDER, Plan, Wanted};
 
 use rayon::prelude::*;
 

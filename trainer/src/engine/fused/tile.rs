@@ -32,16 +32,32 @@ impl Frequencies {
         self.raw + 2 * self.bias.len()
     }
 
-    /// Coordinates `[n, inputs]` to features `[n, width]`; `turns` has room for `[n, frequencies]`.
-    pub(super) fn apply(&self, x: &[f32], turns: &mut [f32], out: &mut [f32]) {
+    /// Number of frequencies.
+    pub(super) fn count(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Coordinates that stay beside the waves.
+    pub(super) fn raw(&self) -> usize {
+        self.raw
+    }
+
+    /// Coordinates `[n, inputs]` to phases in turns `[n, frequencies]`.
+    pub(super) fn phases(&self, x: &[f32], turns: &mut [f32]) {
         let m = self.bias.len();
-        let turns = &mut turns[..x.len() / self.inputs * m];
         if self.inputs <= THIN {
             few_inputs(turns, x, &self.kernel, self.inputs, m);
         } else {
             product(turns, x, &self.kernel, (x.len() / self.inputs, self.inputs, m));
         }
         activation::forward(Activation::Identity, turns, &self.bias, None);
+    }
+
+    /// Coordinates `[n, inputs]` to features `[n, width]`; `turns` has room for `[n, frequencies]`.
+    pub(super) fn apply(&self, x: &[f32], turns: &mut [f32], out: &mut [f32]) {
+        let m = self.bias.len();
+        let turns = &mut turns[..x.len() / self.inputs * m];
+        self.phases(x, turns);
         activation::features(turns, m, self.raw, out);
         if self.raw > 0 {
             for (out, x) in out.chunks_exact_mut(self.width()).zip(x.chunks_exact(self.inputs)) {

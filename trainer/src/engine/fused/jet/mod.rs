@@ -1,0 +1,219 @@
+//! Derivatives of a network by its inputs, carried forward as Taylor coefficients beside the values, and one way back
+//! from any function of them to what is trained. Hand-written like the rest of the engine, exact f32.
+
+mod curve;
+mod kernels;
+mod plan;
+#[cfg(test)]
+mod taylor;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+pub use self::plan::{Combination, MAX_ORDER, Plan, Wanted};
+use self::{kernels::LANES, tile::JetTile};
+use super::{FusedEngine, optimizer};
+use crate::error::{Error, Result};
+
+/// Rows of a tile: what it leaves behind fits the second cache.
+const ROWS: usize = 256;
+/// Parts the points are divided into, each with a gradient of its own; the sum over parts has a fixed order.
+const PARTS: usize = 16;
+
+/// A function of the jets of a network's outputs that is made small.
+pub trait JetObservation: Sync {
+    /// The sum of the function over the points `points` of all, and its derivatives.
+    ///
+    /// `jets` are `[rows, points, outputs]`, rows as the [`Plan`] says; `cotangents` has the same shape, is 0 and takes
+    /// d sum / d jets. `extra` takes what is added to d sum / d whatever else is trained; its length is that given to
+    /// [`FusedEngine::observe_jets`].
+    fn observe(&self, points: Range<usize>, jets: &[f32], cotangents: &mut [f32], extra: &mut [f64]) -> f64;
+}
+
+/// Room for the points of one part.
+struct Part {
+    tile: JetTile,
+    x: Vec<f32>,
+    turns: Vec<f32>,
+    features: Vec<f32>,
+    jets: Vec<f32>,
+    cotangents: Vec<f32>,
+    extra: Vec<f64>,
+    sum: f64,
+}
+
+/// The mapping's growth along every direction, `[frequencies]` each.
+type Slopes = Vec<Vec<f32>>;
+
+impl FusedEngine {
+    /// The sum `observation` makes of the jets at `x` `[n, inputs]`, normalised coordinates. Its gradient times `weight`
+    /// is gathered as that of [`Engine::observe`](crate::engine::Engine::observe) is, until
+    /// [`Engine::update`](crate::engine::Engine::update); that by anything else, not weighted, is added to `extra`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a plan made for another number of inputs.
+    pub fn observe_jets(
+        &mut self,
+        plan: &Plan,
+        x: &[f32],
+        observation: &dyn JetObservation,
+        weight: f64,
+        extra: &mut [f64],
+    ) -> Result<f64> {
+        let parts = self.run(plan, x, observation, Some(weight as f32), extra.len())?;
+        optimizer::sum(&mut self.gradient, self.gathered, parts.len(), |n| &parts[n].tile.gradient);
+        self.gathered = true;
+        for part in &parts {
+            extra.iter_mut().zip(&part.extra).for_each(|(sum, g)| *sum += g);
+        }
+        Ok(parts.iter().map(|p| p.sum).sum())
+    }
+
+    /// The sum alone, without the way back.
+    ///
+    /// # Errors
+    /// As [`FusedEngine::observe_jets`].
+    pub fn look(&self, plan: &Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64> {
+        Ok(self.run(plan, x, observation, None, extra)?.iter().map(|p| p.sum).sum())
+    }
+
+    fn run(
+        &self,
+        plan: &Plan,
+        x: &[f32],
+        observation: &dyn JetObservation,
+        back: Option<f32>,
+        extra: usize,
+    ) -> Result<Vec<Part>> {
+        let inputs = self.network.architecture.inputs;
+        if plan.inputs() != inputs {
+            let message = format!("found derivatives by {} inputs, expected {inputs}", plan.inputs());
+            return Err(Error::Config { field: "derivatives".into(), message });
+        }
+        let points = x.len() / inputs;
+        let tile = (ROWS / plan.rows() / LANES * LANES).max(LANES);
+        let count = points.div_ceil(tile).clamp(1, PARTS);
+        let size = points.div_ceil(count).next_multiple_of(LANES);
+        let slopes = self.slopes(plan);
+        let run = |n: usize| {
+            let mut part = self.part(plan, tile, extra);
+            let (from, to) = ((n * size).min(points), ((n + 1) * size).min(points));
+            for start in (from..to).step_by(tile) {
+                let range = start..to.min(start + tile);
+                self.tile(&mut part, plan, &slopes, x, range, observation, back);
+            }
+            part
+        };
+        if count == 1 || rayon::current_num_threads() == 1 {
+            return Ok((0..count).map(run).collect());
+        }
+        Ok((0..count).into_par_iter().with_max_len(1).map(run).collect())
+    }
+
+    fn part(&self, plan: &Plan, points: usize, extra: usize) -> Part {
+        let architecture = &self.network.architecture;
+        let rows = plan.rows() * points;
+        let frequencies = self.network.mapping.as_ref().map_or(0, |m| m.outputs);
+        Part {
+            tile: JetTile::new(&self.network, &self.layout, plan, points),
+            x: vec![0.0; points * architecture.inputs],
+            turns: vec![0.0; points * frequencies],
+            features: vec![0.0; rows * architecture.features()],
+            jets: Vec::new(),
+            cotangents: Vec::new(),
+            extra: vec![0.0; extra],
+            sum: 0.0,
+        }
+    }
+
+    /// How much every phase grows along every direction.
+    fn slopes(&self, plan: &Plan) -> Slopes {
+        let Some(mapping) = &self.network.mapping else { return Vec::new() };
+        let along = |v: &[f32]| -> Vec<f32> {
+            let kernel = |i: usize, f: usize| mapping.kernel[i * mapping.outputs + f] as f32;
+            (0..mapping.outputs).map(|f| v.iter().enumerate().map(|(i, v)| kernel(i, f) * v).sum()).collect()
+        };
+        plan.directions.iter().map(|d| along(&d.vector)).collect()
+    }
+
+    /// The jets of the features of `points` points, `[rows, points, features]`.
+    fn features(&self, part: &mut Part, plan: &Plan, slopes: &Slopes, points: usize) {
+        let inputs = self.network.architecture.inputs;
+        let width = self.network.architecture.features();
+        let (size, x) = (points * width, &part.x[..points * inputs]);
+        let features = &mut part.features[..plan.rows() * size];
+        let raw = match &self.frequencies {
+            None => inputs,
+            Some(frequencies) => {
+                let turns = &mut part.turns[..points * frequencies.count()];
+                frequencies.phases(x, turns);
+                let raw = frequencies.raw();
+                kernels::features(plan, turns, slopes, raw, features);
+                raw
+            }
+        };
+        if raw == 0 {
+            return;
+        }
+        let columns = |features: &mut [f32], row: usize, f: &dyn Fn(usize, usize) -> f32| {
+            for (p, out) in features[Plan::block(row, size)].chunks_exact_mut(width).enumerate() {
+                out[..raw].iter_mut().enumerate().for_each(|(i, o)| *o = f(p, i));
+            }
+        };
+        for row in 1..plan.rows() {
+            columns(features, row, &|_, _| 0.0);
+        }
+        columns(features, 0, &|p, i| x[p * inputs + i]);
+        for direction in &plan.directions {
+            columns(features, direction.first, &|_, i| direction.vector[i]);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one place, all of them needed")]
+    fn tile(
+        &self,
+        part: &mut Part,
+        plan: &Plan,
+        slopes: &Slopes,
+        x: &[f32],
+        range: Range<usize>,
+        observation: &dyn JetObservation,
+        back: Option<f32>,
+    ) {
+        let (inputs, outputs) = (self.network.architecture.inputs, self.network.architecture.outputs());
+        let (real, rows) = (range.len(), plan.rows());
+        // Points up to whole lanes repeat the last one; nothing comes back from them.
+        let points = real.next_multiple_of(LANES);
+        part.x[..real * inputs].copy_from_slice(&x[range.start * inputs..range.end * inputs]);
+        for p in real..points {
+            part.x.copy_within((real - 1) * inputs..real * inputs, p * inputs);
+        }
+        self.features(part, plan, slopes, points);
+        part.tile.forward(self.net(), plan, &part.features, points);
+        let (jets, cotangents) = part.tile.outputs_and_cotangents(rows * points * outputs);
+        cotangents.fill(0.0);
+        if real == points {
+            part.sum += observation.observe(range, jets, cotangents, &mut part.extra);
+        } else {
+            part.jets.clear();
+            for row in 0..rows {
+                part.jets.extend_from_slice(&jets[row * points * outputs..][..real * outputs]);
+            }
+            part.cotangents.clear();
+            part.cotangents.resize(part.jets.len(), 0.0);
+            part.sum += observation.observe(range, &part.jets, &mut part.cotangents, &mut part.extra);
+            for (row, from) in part.cotangents.chunks_exact(real * outputs).enumerate() {
+                cotangents[row * points * outputs..][..real * outputs].copy_from_slice(from);
+            }
+        }
+        if let Some(weight) = back {
+            let (_, cotangents) = part.tile.outputs_and_cotangents(rows * points * outputs);
+            cotangents.iter_mut().for_each(|g| *g *= weight);
+            part.tile.backward(self.net(), plan, &part.features, points);
+        }
+    }
+}
