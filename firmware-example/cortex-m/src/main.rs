@@ -1,94 +1,72 @@
-//! A coordinate network on a Cortex-M4F: self-test at boot, a grid decoded, its bits hashed, instructions counted.
+//! Coordinate networks on a Cortex-M: self-test at boot, a grid decoded, its bits hashed, stack and instructions counted.
 #![no_std]
 #![no_main]
 
 mod console;
 
-use core::hint::black_box;
-
-use console::{Console, fail};
+use console::Console;
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 use cortex_m_rt::entry;
-use rwf_runtime::{Model, SelfTestError};
+use rwf_probe::Platform;
 
-/// The model, in flash. Weights at a multiple of 4 are read faster, so the bytes are aligned.
-#[repr(align(8))]
-struct Aligned<T: ?Sized>(T);
-static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/model.safetensors")));
-
-/// f32s of scratch; a model that needs more says so at boot.
-const SCRATCH: usize = 8192;
-/// Evaluations timed at once.
-const TIMED: usize = 64;
-/// Ticks of the SysTick are this many instructions under QEMU's `-icount shift=0`: 1 GHz over 25 MHz.
-const INSTRUCTIONS_A_TICK: u64 = 40;
+/// f32s of scratch; a model that needs more says so.
+const SCRATCH: usize = 1536;
 
 #[entry]
 fn main() -> ! {
-    let mut console = Console::new();
-    let Some(mut peripherals) = cortex_m::Peripherals::take() else { fail("peripherals are taken") };
-    let bytes = &MODEL.0;
-    let model = match Model::new(bytes) {
-        Ok(model) => model,
-        // The words for every error cost flash; `rwf info` has them.
-        Err(_) => fail("the model does not load: see `rwf info`"),
-    };
-    console.number("model bytes", bytes.len() as u64);
-    console.number("inputs", model.inputs() as u64);
-    console.number("outputs", model.outputs() as u64);
-    console.number("multiply-adds", model.architecture().multiply_adds() as u64);
-    console.number("scratch bytes", 4 * model.scratch_len() as u64);
-
+    let Some(peripherals) = cortex_m::Peripherals::take() else { console::exit(false) };
+    let mut board = Board { console: Console::new(), timer: peripherals.SYST };
     let mut scratch = [0.0f32; SCRATCH];
-    if model.scratch_len() > SCRATCH {
-        fail("the model needs more scratch than SCRATCH");
-    }
-    match model.self_test(&mut scratch) {
-        Ok(()) => console.line("self-test: passed"),
-        Err(SelfTestError::Missing) => console.line("self-test: none in the file"),
-        Err(_) => fail("self-test: the bits differ"),
-    }
-
-    match rwf_probe::hash(&model, &mut scratch) {
-        Some(Ok(hash)) => {
-            console.number("samples", hash.samples as u64);
-            console.hex("output hash", hash.hash);
-        }
-        _ => fail("the grid cannot be decoded"),
-    }
-
-    for (points, name) in [(1, "instructions a point, one at a time"), (4, "instructions a point, 4 at a time")] {
-        if let Some(count) = instructions(&mut peripherals.SYST, &model, points, &mut scratch) {
-            console.number(name, count);
-        }
-    }
-    console::exit(true)
+    console::exit(rwf_probe::report(&mut board, &mut scratch))
 }
 
-/// Instructions of one evaluation, tiles of `points`; `None` when the scratch is too short for them or the counter
-/// ran over.
-fn instructions(syst: &mut SYST, model: &Model<'_>, points: usize, scratch: &mut [f32]) -> Option<u64> {
-    const MOST: usize = 4 * 16;
-    let (mut x, mut y) = ([0.25f32; MOST], [0.0f32; MOST]);
-    let x = x.get_mut(..points * model.inputs())?;
-    let y = y.get_mut(..points * model.outputs())?;
-    let scratch = scratch.get_mut(..points * model.scratch_len())?;
-    syst.set_clock_source(SystClkSource::Core);
-    syst.set_reload(0x00ff_ffff);
-    syst.clear_current();
-    syst.enable_counter();
-    let start = SYST::get_current();
-    for _ in 0..TIMED / points {
-        model.eval_batch(black_box(x), y, scratch).ok()?;
-        black_box(&y);
+struct Board {
+    console: Console,
+    timer: SYST,
+}
+
+impl Board {
+    /// Ticks `work` took; `None` when the counter ran over.
+    fn ticks(&mut self, work: &mut dyn FnMut()) -> Option<u64> {
+        self.timer.set_clock_source(SystClkSource::Core);
+        self.timer.set_reload(0x00ff_ffff);
+        self.timer.clear_current();
+        self.timer.enable_counter();
+        let start = SYST::get_current();
+        work();
+        let ticks = start.wrapping_sub(SYST::get_current());
+        let wrapped = self.timer.has_wrapped();
+        self.timer.disable_counter();
+        (!wrapped).then_some(u64::from(ticks & 0x00ff_ffff))
     }
-    let ticks = start.wrapping_sub(SYST::get_current());
-    let wrapped = syst.has_wrapped();
-    syst.disable_counter();
-    (!wrapped).then_some(u64::from(ticks & 0x00ff_ffff) * INSTRUCTIONS_A_TICK / TIMED as u64)
+}
+
+impl Platform for Board {
+    fn text(&mut self, text: &str) {
+        self.console.text(text);
+    }
+
+    /// Under QEMU's `-icount shift=0` one instruction takes one nanosecond; how many make a tick of this board's timer
+    /// is found by a loop of a known number. On silicon this counts time, in units of an instruction of that loop.
+    fn instructions(&mut self, work: &mut dyn FnMut()) -> Option<u64> {
+        const TURNS: u32 = 2_000_000;
+        const INSTRUCTIONS_A_TURN: u64 = 2;
+        let known = self.ticks(&mut || cortex_m::asm::delay(TURNS))?;
+        let ticks = self.ticks(work)?;
+        (ticks * u64::from(TURNS) * INSTRUCTIONS_A_TURN).checked_div(known)
+    }
+
+    fn stack(&mut self, work: &mut dyn FnMut()) -> Option<usize> {
+        unsafe extern "C" {
+            static _stack_end: u32;
+        }
+        // SAFETY: the linker script's lower end of the stack; one core, no interrupts are enabled.
+        Some(unsafe { rwf_probe::stack::used((&raw const _stack_end).addr(), work) })
+    }
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    fail("panic")
+    Console::new().text("FAILED: panic\n");
+    console::exit(false)
 }

@@ -1,13 +1,25 @@
-//! What firmware and host both run, so that one number says whether their bits are the same.
+//! What every target and the host run, so that one number says whether their bits are the same.
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod report;
+pub mod stack;
+
+pub use report::{Platform, report};
 
 use rwf_runtime::{Axis, EvalError, GridDecoder, Model, describe::Order, describe::Sampling};
 
 /// Samples along each input of a model whose file tells of no grid.
-pub const SAMPLES: usize = 33;
+pub const SAMPLES: usize = 17;
 /// Values decoded at a time.
 const BLOCK: usize = 64;
+
+/// Weights at a multiple of 4 are read faster, so the bytes are aligned.
+#[repr(align(8))]
+struct Aligned<T: ?Sized>(T);
+
+/// Name and file of every embedded model: those in `models/`, or what `RWF_MODEL` named at build time.
+pub static MODELS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/models.rs"));
 
 /// Hash of all output bits, and over how many samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +52,7 @@ pub fn decoder<'m, 'a>(model: &'m Model<'a>) -> Option<GridDecoder<'m, 'a>> {
 pub fn hash(model: &Model<'_>, scratch: &mut [f32]) -> Option<Result<Hash, EvalError>> {
     let mut decoder = decoder(model)?;
     let mut values = [0.0; BLOCK];
-    let mut total = Hash { samples: 0, hash: 0xcbf2_9ce4_8422_2325 };
+    let mut total = Hash { samples: 0, hash: HASH_START };
     loop {
         let n = match decoder.fill(&mut values, scratch) {
             Ok(n) => n,
@@ -50,10 +62,15 @@ pub fn hash(model: &Model<'_>, scratch: &mut [f32]) -> Option<Result<Hash, EvalE
             return (decoder.remaining() == 0).then_some(Ok(total));
         }
         total.samples += n;
-        for value in values.iter().take(n * model.outputs()) {
-            for byte in value.to_bits().to_le_bytes() {
-                total.hash = (total.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
+        total.hash = hash_values(total.hash, values.get(..n * model.outputs()).unwrap_or(&[]));
     }
+}
+
+/// The hash of no values.
+pub const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// The hash `before` went on with the bits of `values`.
+pub fn hash_values(before: u64, values: &[f32]) -> u64 {
+    let bytes = values.iter().flat_map(|value| value.to_bits().to_le_bytes());
+    bytes.fold(before, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
