@@ -9,7 +9,8 @@ fn main() {
     println!("cargo:rerun-if-changed={}", path.display());
     let mut files = vec![path.clone()];
     if path.is_dir() {
-        let entries = fs::read_dir(&path).unwrap_or_else(|e| panic!("RWF_MODEL: cannot read `{}`: {e}", path.display()));
+        let entries =
+            fs::read_dir(&path).unwrap_or_else(|e| panic!("RWF_MODEL: cannot read `{}`: {e}", path.display()));
         files = entries.map(|e| e.expect("a folder that stays").path()).collect();
         files.retain(|f| f.extension().is_some_and(|e| e == "safetensors"));
         files.sort();
