@@ -93,7 +93,7 @@ impl Network {
     /// generator gives the same network and start.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::error::Error::Config) when there can be no such network.
+    /// [`Error::Config`] when there can be no such network.
     pub fn new(config: &NetworkConfig, inputs: usize, outputs: usize, rng: &mut Rng) -> Result<(Self, Vec<Parameter>)> {
         config.validate_sizes(inputs, outputs)?;
         let mapping = config.mapping.draw(inputs, &mut rng.stream("mapping"));
