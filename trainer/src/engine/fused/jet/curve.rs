@@ -1,5 +1,7 @@
 //! Taylor coefficients of activations: f(x + h) = Σ cₙ·hⁿ, by the differential equation each satisfies.
 
+#![allow(clippy::needless_range_loop, reason = "coefficients of a series go by their order")]
+
 use rwf_runtime::math::{Math, Polynomial};
 
 /// An activation whose coefficients are known at every x.

@@ -3,6 +3,8 @@
 //! A jet is a list of rows, `size` values each: row r of value i is `jet[r·size + i]`. Sizes are multiples of
 //! [`LANES`].
 
+#![allow(clippy::needless_range_loop, reason = "coefficients of a series go by their order")]
+
 use pulp::Arch;
 use rwf_runtime::{
     format::Activation,
