@@ -32,6 +32,11 @@ impl Stored {
         Self { name: name.into(), dtype: Dtype::F16, shape: shape.to_vec(), bytes }
     }
 
+    /// A tensor of integers, as bytes little-endian.
+    pub fn integers(name: impl Into<String>, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) -> Self {
+        Self { name: name.into(), dtype, shape: shape.to_vec(), bytes }
+    }
+
     /// A tensor as another file holds it, byte for byte.
     pub fn raw(name: &str, view: &TensorView<'_>) -> Self {
         Self { name: name.to_owned(), dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() }

@@ -101,7 +101,7 @@ pub fn with_error(model: &[u8], error: &str) -> Result<Vec<u8>> {
     Ok(container::write(&tensors, &words))
 }
 
-fn words(dense: &DenseNetwork, description: &Description, math: MathBackend) -> Words {
+pub(crate) fn words(dense: &DenseNetwork, description: &Description, math: MathBackend) -> Words {
     let architecture = &dense.architecture;
     let activations: Vec<&str> = architecture.layers.iter().map(|l| l.activation.name()).collect();
     let mut words = Words::new();

@@ -28,6 +28,7 @@ pub mod fold;
 pub mod import;
 pub mod network;
 pub mod plot;
+pub mod quantize;
 pub mod rng;
 pub mod signal;
 pub mod task;

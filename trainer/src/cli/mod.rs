@@ -21,7 +21,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use rwf_runtime::Model;
+use rwf_runtime::{LoadError, Model};
 
 use crate::error::{Error, Result};
 
@@ -92,5 +92,13 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
-    Model::new(bytes).map_err(|e| Error::Model { path: path.into(), message: e.to_string() })
+    Model::new(bytes).map_err(|e| {
+        let message = match e {
+            LoadError::Integer => "is a network in integers: `rwf export` printed its error, and a device loads it as \
+                 rwf_runtime::IntegerModel; expected a model in f32 or f16"
+                .into(),
+            other => other.to_string(),
+        };
+        Error::Model { path: path.into(), message }
+    })
 }

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use crate::{
     error::{Error, Result},
     network::Parameterization,
+    quantize::Width,
 };
 
 /// Parameterizations and their short names.
@@ -127,6 +128,32 @@ pub(super) fn parameterization(word: &str) -> std::result::Result<Parameterizati
 /// For clap: a precision by name.
 pub(super) fn precision(text: &str) -> std::result::Result<Precision, String> {
     Precision::from_name(text).ok_or_else(|| "expected f32 or f16".into())
+}
+
+/// What weights an export has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weights {
+    /// In floats.
+    Float(Precision),
+    /// In integers.
+    Integer(Width),
+}
+
+impl Weights {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Float(precision) => precision.name(),
+            Self::Integer(width) => width.name(),
+        }
+    }
+}
+
+/// For clap: weights of any kind by name.
+pub(super) fn weights(text: &str) -> std::result::Result<Weights, String> {
+    let float = Precision::from_name(text).map(Weights::Float);
+    float
+        .or_else(|| Width::from_name(text).map(Weights::Integer))
+        .ok_or_else(|| "expected f32, f16, int16, int8, int6, int4 or mixed".into())
 }
 
 /// For clap: a maths backend by name.

@@ -6,3 +6,4 @@ pub mod decode;
 pub mod export;
 pub mod fit;
 pub mod inspect;
+pub mod quantize;

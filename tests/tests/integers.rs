@@ -1,0 +1,161 @@
+//! Networks in integers: close to their floats, the same through every door, refused when a sum could overflow.
+
+use rwf_runtime::{
+    IntegerModel, LoadError, Model,
+    format::{MathBackend, Precision},
+    integer::Bits,
+};
+use rwf_tests::{Trained, points};
+use rwf_trainer::{
+    export::Description,
+    fold::fold,
+    network::{ActivationKind, ArchitectureKind, MappingConfig, NetworkConfig},
+    quantize,
+};
+
+fn description() -> Description {
+    Description {
+        signal: "image".into(),
+        inputs: "x[px] -0.5 31.5;y[mm] -48 -32".into(),
+        outputs: "a 0 255;b -1 1;c[K] 280 320".into(),
+        grid: Some("cell first 32 16".into()),
+        error: None,
+        provenance: "a test".into(),
+    }
+}
+
+/// The same network in floats and, with these bits throughout, in integers; and calibration points.
+fn both(config: &NetworkConfig, bits: Bits) -> (Vec<u8>, Vec<u8>, Vec<f32>) {
+    let trained = Trained::new(config, 60);
+    let dense = fold(&trained.dense(), &trained.normalization);
+    let x = trained.physical(&points(256, 11));
+    let bits = vec![bits; quantize::narrow_layers(&dense)];
+    let integer = quantize::model(&dense, &description(), &bits, &x).unwrap();
+    (trained.file(Precision::F32, MathBackend::Polynomial), integer, x)
+}
+
+fn siren() -> NetworkConfig {
+    NetworkConfig { omega0: 20.0, omega0_first: 10.0, ..NetworkConfig::new(ArchitectureKind::Siren, 32, 3) }
+}
+
+fn fourier() -> NetworkConfig {
+    NetworkConfig {
+        activation: Some(ActivationKind::Relu),
+        mapping: MappingConfig::Gaussian { frequencies: 16, scale: 2.0 },
+        ..NetworkConfig::new(ArchitectureKind::Mlp, 32, 2)
+    }
+}
+
+#[test]
+fn a_siren_and_a_relu_fourier_network_stay_within_a_percent_of_the_range() {
+    for config in [siren(), fourier()] {
+        for (bits, rms) in [(Bits::Eight, 0.01), (Bits::Sixteen, 0.001)] {
+            let (float, integer, x) = both(&config, bits);
+            let (float, integer) = (Model::new(&float).unwrap(), IntegerModel::new(&integer).unwrap());
+            let added = quantize::added(&float, &integer, &x);
+            assert!(added.rms < rms && added.max < 5.0 * rms, "{:?} {bits:?}: {added:?}", config.architecture);
+            assert!(added.rms > 0.0);
+            integer.self_test(&mut vec![0; integer.scratch_len()]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_activation_and_mapping_has_its_integers() {
+    use ActivationKind::{Gelu, Identity, Relu, Sigmoid, Sine, Swish, Tanh};
+    for activation in [Identity, Relu, Tanh, Sine, Sigmoid, Gelu, Swish] {
+        for mapping in [MappingConfig::None, MappingConfig::PositionalOctaves { levels: 2, raw: true }] {
+            for output_activation in [Identity, Sigmoid] {
+                let config = NetworkConfig {
+                    activation: Some(activation),
+                    mapping,
+                    output_activation,
+                    omega0: 3.0,
+                    omega0_first: 3.0,
+                    ..NetworkConfig::new(ArchitectureKind::Mlp, 16, 2)
+                };
+                let (float, integer, x) = both(&config, Bits::Sixteen);
+                let (float, integer) = (Model::new(&float).unwrap(), IntegerModel::new(&integer).unwrap());
+                let added = quantize::added(&float, &integer, &x);
+                assert!(added.rms < 0.004, "{activation:?} {mapping:?} {output_activation:?}: {added:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn narrow_weights_pack_and_err_in_their_order() {
+    let errors = Bits::ALL.map(|bits| {
+        let (float, integer, x) = both(&fourier(), bits);
+        let model = IntegerModel::new(&integer).unwrap();
+        assert_eq!(model.bits(0), Some(bits));
+        (quantize::added(&Model::new(&float).unwrap(), &model, &x).rms, model.weight_bytes())
+    });
+    for pair in errors.windows(2) {
+        assert!(pair[0].0 > pair[1].0 && pair[0].1 < pair[1].1, "{errors:?}");
+    }
+}
+
+#[test]
+fn integers_in_and_out_are_what_floats_are_converted_to() {
+    let (_, integer, x) = both(&siren(), Bits::Eight);
+    for offset in 0..4 {
+        let mut moved = vec![0; offset];
+        moved.extend(&integer);
+        let model = IntegerModel::new(&moved[offset..]).unwrap();
+        let mut scratch = vec![7; model.scratch_len()];
+        let mut all = vec![0.0; 3 * 256];
+        model.eval(&x, &mut all, &mut scratch).unwrap();
+        for (x, y) in x.chunks_exact(2).zip(all.chunks_exact(3)) {
+            let point = [model.to_integer(0, x[0]), model.to_integer(1, x[1])];
+            let mut found = [0; 3];
+            model.eval_integers(&point, &mut found, &mut scratch).unwrap();
+            for k in 0..3 {
+                assert_eq!(model.to_physical(k, found[k]).to_bits(), y[k].to_bits());
+            }
+        }
+    }
+    assert_eq!(Model::new(&integer).unwrap_err(), LoadError::Integer);
+}
+
+#[test]
+fn damaged_integer_files_are_refused_or_evaluate_without_panic() {
+    let (float, integer, _) = both(&fourier(), Bits::Six);
+    assert_eq!(IntegerModel::new(&float).unwrap_err(), LoadError::NotInteger);
+    let mut state = 1u32;
+    for round in 0..3000 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let mut bad = integer.clone();
+        let at = state as usize % bad.len();
+        bad[at] ^= 1 << (round % 8);
+        if let Ok(model) = IntegerModel::new(&bad) {
+            let mut y = vec![0.0; model.outputs()];
+            model.eval(&vec![1.0; model.inputs()], &mut y, &mut vec![0; model.scratch_len()]).unwrap();
+        }
+    }
+    for length in (0..integer.len()).step_by(37) {
+        assert!(IntegerModel::new(&integer[..length]).is_err());
+    }
+}
+
+#[test]
+fn a_layer_whose_sums_could_overflow_is_named() {
+    let config =
+        NetworkConfig { activation: Some(ActivationKind::Relu), ..NetworkConfig::new(ArchitectureKind::Mlp, 4, 2) };
+    let trained = Trained::new(&config, 0);
+    let mut dense = fold(&trained.dense(), &trained.normalization);
+    // 2,048 weights of one size in a neuron: 127·2048·2^15 is beyond 32 bits.
+    let wide = 2048;
+    let widen = |layer: &mut rwf_trainer::network::HostDense, inputs: usize, outputs: usize| {
+        // A bias that keeps every relu open: the range of a layer that is always 0 would be refused before.
+        (layer.kernel, layer.bias) = (vec![0.01; inputs * outputs], vec![1.0; outputs]);
+        (layer.inputs, layer.outputs) = (inputs, outputs);
+    };
+    widen(&mut dense.layers[0], 2, wide);
+    widen(&mut dense.layers[1], wide, 4);
+    dense.architecture.layers[0].outputs = wide;
+    dense.architecture.layers[1].inputs = wide;
+    let x = trained.physical(&points(16, 1));
+    let error = quantize::model(&dense, &description(), &[Bits::Eight; 2], &x).unwrap_err();
+    assert!(error.to_string().contains("layers.1.weight"), "{error}");
+}

@@ -1,0 +1,287 @@
+//! The model file in integers, version 2 of the format.
+
+use rwf_runtime::{
+    IntegerModel,
+    format::{self, Activation, Mapping, key, tensor},
+    integer::{ARGUMENT_BITS, Bits, GUARD_BITS, UNIT_BITS},
+};
+use safetensors::Dtype;
+
+use super::{Grid, grid, ranges, refused};
+use crate::{
+    container::{self, Stored},
+    error::{Error, Result},
+    export::{self, Description},
+    network::{DenseNetwork, HostDense},
+    rng::Rng,
+};
+
+/// Room above the largest value met in calibration.
+const MARGIN: f64 = 1.1;
+/// Largest integer of a coordinate and of an output.
+const MOST: f64 = 32767.0;
+/// Number of self-test samples besides both ends of the domain.
+const SAMPLES: usize = 4;
+
+/// Ends of every input's domain.
+pub(super) fn domain(description: &Description, inputs: usize) -> Vec<(f64, f64)> {
+    let mut parts = description.inputs.split(';').map(|part| {
+        let mut ends = part.rsplit(' ').map(|v| v.parse::<f64>().unwrap_or(0.0));
+        let hi = ends.next().unwrap_or(1.0);
+        (ends.next().unwrap_or(-1.0), hi)
+    });
+    (0..inputs).map(|_| parts.next().unwrap_or((-1.0, 1.0))).collect()
+}
+
+/// A factor as multiplier/2^16·2^shift.
+fn factor(r: f64) -> Option<(i32, i8)> {
+    if r == 0.0 {
+        return Some((0, 0));
+    }
+    let mut shift = r.log2().floor() as i32 + 1;
+    let mut multiplier = (r * f64::from(16 - shift).exp2()).round() as i32;
+    if multiplier == 1 << 16 {
+        (multiplier, shift) = (1 << 15, shift + 1);
+    }
+    match shift {
+        -31..=31 => Some((multiplier, shift as i8)),
+        // Too small to move a single bit.
+        ..-31 => Some((0, 0)),
+        _ => None,
+    }
+}
+
+fn pack(bits: Bits, weights: &[i32]) -> Vec<u8> {
+    match bits {
+        Bits::Four => {
+            weights.chunks(2).map(|w| (w[0] & 15 | (w.get(1).copied().unwrap_or(0) & 15) << 4) as u8).collect()
+        }
+        Bits::Six => weights
+            .chunks(4)
+            .flat_map(|w| {
+                let all = w.iter().enumerate().fold(0, |all, (k, w)| all | (w & 63) << (6 * k));
+                [all as u8, (all >> 8) as u8, (all >> 16) as u8]
+            })
+            .collect(),
+        Bits::Eight => weights.iter().map(|&w| w as u8).collect(),
+        Bits::Sixteen => weights.iter().flat_map(|&w| (w as i16).to_le_bytes()).collect(),
+    }
+}
+
+fn words32(values: &[i32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// A layer on integer coordinates at full width, in units of 1/`unit` an output; turns wrap.
+fn wide(
+    layer: &HostDense,
+    centre: &[f64],
+    step: &[f64],
+    unit: &[f64],
+    wraps: bool,
+    name: &str,
+) -> Result<[Vec<i32>; 2]> {
+    let outputs = layer.outputs;
+    let whole =
+        |v: f64| -> i32 { if wraps { v.round().rem_euclid(4_294_967_296.0) as u32 as i32 } else { v.round() as i32 } };
+    let mut kernel = vec![0; layer.kernel.len()];
+    let mut bias = vec![0; outputs];
+    for o in 0..outputs {
+        let mut start = layer.bias[o];
+        let mut sum = 0.0;
+        for i in 0..layer.inputs {
+            let w = layer.kernel[i * outputs + o];
+            start += w * centre[i];
+            sum += (w * step[i] * unit[o]).abs();
+            kernel[i * outputs + o] = whole(w * step[i] * unit[o]);
+        }
+        if wraps {
+            start -= start.round();
+        }
+        bias[o] = whole(start * unit[o]);
+        if !wraps && sum * 32768.0 + (start * unit[o]).abs() > 0.999 * f64::from(i32::MAX) {
+            return Err(overflow(name, o));
+        }
+    }
+    Ok([kernel, bias])
+}
+
+fn overflow(name: &str, neuron: usize) -> Error {
+    Error::Training(format!(
+        "cannot export: accumulators of layer `{name}` (neuron {neuron}) could overflow 32 bits; fewer inputs, fewer \
+         bits, or `--precision f16` for this network"
+    ))
+}
+
+/// The bytes of a model file in integers: `dense` in physical units, `bits` for each narrow layer, ranges of
+/// activations from `points`, `[n, inputs]` in physical units.
+///
+/// # Errors
+/// A layer whose accumulators could overflow, by name; a gated network, which has no integer form.
+pub fn model(dense: &DenseNetwork, description: &Description, bits: &[Bits], points: &[f32]) -> Result<Vec<u8>> {
+    let architecture = &dense.architecture;
+    if architecture.gate.is_some() {
+        return Err(Error::Training(
+            "cannot export: a modified MLP has no integer form yet; expected an MLP or a SIREN, or `--precision f16`"
+                .into(),
+        ));
+    }
+    let inputs = architecture.inputs;
+    let ends = domain(description, inputs);
+    let centre: Vec<f64> = ends.iter().map(|(lo, hi)| 0.5 * (lo + hi)).collect();
+    let step: Vec<f64> = ends.iter().map(|(lo, hi)| if hi > lo { 0.5 * (hi - lo) / MOST } else { 1.0 }).collect();
+    let (largest, outputs) = ranges(dense, points);
+
+    let mut tensors = Vec::new();
+    let turns = f64::from(32).exp2();
+    // Real value of one step of every activation that enters the next layer, and its offset.
+    let mut unit_in: Vec<(f64, f64)> = step.iter().zip(&centre).map(|(&s, &c)| (s, c)).collect();
+    if let (Some(mapping), Mapping::Fourier { frequencies, raw }) = (&dense.mapping, architecture.mapping) {
+        let unit = vec![turns; frequencies];
+        let [kernel, bias] = wide(mapping, &centre, &step, &unit, true, tensor::MAPPING_KERNEL)?;
+        let shape = [inputs, frequencies];
+        tensors.push(Stored::integers(tensor::MAPPING_KERNEL, Dtype::I32, &shape, words32(&kernel)));
+        tensors.push(Stored::integers(tensor::MAPPING_BIAS, Dtype::I32, &[frequencies], words32(&bias)));
+        if !raw {
+            unit_in.clear();
+        }
+        unit_in.extend(vec![(f64::from(-UNIT_BITS).exp2(), 0.0); 2 * frequencies]);
+    }
+    let mut narrow = bits.iter();
+    let (mut widths, mut fractions) = (Vec::new(), Vec::new());
+    let mut output = (Vec::new(), Vec::new());
+    let last = dense.layers.len() - 1;
+    for (n, (layer, described)) in dense.layers.iter().zip(&architecture.layers).enumerate() {
+        let name = |suffix: &str| format!("{}{n}{suffix}", tensor::LAYERS);
+        let fraction = match described.activation {
+            Activation::Sine | Activation::Tanh | Activation::Sigmoid => UNIT_BITS,
+            _ => ((MOST / (MARGIN * largest[n].max(1e-6))).log2().floor() as i32).clamp(-16, 30),
+        };
+        let real = f64::from(-fraction).exp2();
+        // Steps of the pre-activation per real unit, and what is taken off first.
+        let mut unit = vec![
+            match described.activation {
+                Activation::Sine => turns,
+                Activation::Relu | Activation::Identity => 1.0 / real,
+                _ => f64::from(ARGUMENT_BITS).exp2(),
+            };
+            layer.outputs
+        ];
+        let mut layer = layer.clone();
+        if n == last {
+            output = (vec![real; layer.outputs], vec![0.0; layer.outputs]);
+            if described.activation == Activation::Identity {
+                for (o, &(lo, hi)) in outputs.iter().enumerate() {
+                    let half = (0.5 * (hi - lo) * MARGIN).max(1e-30 + 1e-6 * hi.abs().max(lo.abs()));
+                    (output.0[o], output.1[o]) = (half / MOST, 0.5 * (lo + hi));
+                    layer.bias[o] -= output.1[o];
+                    unit[o] = MOST / half;
+                }
+            }
+        }
+        let sine = described.activation == Activation::Sine;
+        if n == 0 && architecture.mapping == Mapping::None {
+            if matches!(described.activation, Activation::Relu | Activation::Identity) {
+                unit.iter_mut().for_each(|u| *u *= f64::from(GUARD_BITS).exp2());
+            }
+            let kernel_name = name(tensor::KERNEL);
+            let [kernel, bias] = wide(&layer, &centre, &step, &unit, sine, &kernel_name)?;
+            let shape = [layer.inputs, layer.outputs];
+            tensors.push(Stored::integers(kernel_name, Dtype::I32, &shape, words32(&kernel)));
+            tensors.push(Stored::integers(name(tensor::BIAS), Dtype::I32, &[layer.outputs], words32(&bias)));
+            widths.push("32");
+        } else {
+            let bits = *narrow.next().expect("bits for every narrow layer");
+            widths.push(bits.name());
+            tensors.extend(narrow_layer(&layer, &unit_in, &unit, bits, sine, &name)?);
+        }
+        fractions.push(fraction.to_string());
+        unit_in = vec![(real, 0.0); layer.outputs];
+    }
+    if let Some((scale, offset)) = &dense.output {
+        for o in 0..scale.len() {
+            output.1[o] = output.1[o] * scale[o] + offset[o];
+            output.0[o] *= scale[o];
+        }
+    }
+    let floats = |name: &str, values: Vec<f64>| {
+        let single: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+        Stored::f32(name, &[single.len()], &single)
+    };
+    tensors.push(floats(tensor::INPUT_SCALE, step.iter().map(|s| 1.0 / s).collect()));
+    tensors.push(floats(tensor::INPUT_OFFSET, step.iter().zip(&centre).map(|(s, c)| -c / s).collect()));
+    tensors.push(floats(tensor::OUTPUT_SCALE, output.0));
+    tensors.push(floats(tensor::OUTPUT_OFFSET, output.1));
+
+    let mut words = export::words(dense, description, format::MathBackend::Polynomial);
+    words.remove(key::MATH);
+    words.insert(key::VERSION.into(), format::INTEGER_VERSION.to_string());
+    words.insert(key::BITS.into(), widths.join(","));
+    words.insert(key::FRACTIONS.into(), fractions.join(","));
+    with_self_test(tensors, &words, inputs, architecture.outputs())
+}
+
+fn narrow_layer(
+    layer: &HostDense,
+    unit_in: &[(f64, f64)],
+    unit: &[f64],
+    bits: Bits,
+    sine: bool,
+    name: &dyn Fn(&str) -> String,
+) -> Result<Vec<Stored>> {
+    let outputs = layer.outputs;
+    let (mut weight, mut bias, mut multiplier, mut shift) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (o, &unit) in unit.iter().enumerate() {
+        let mut start = layer.bias[o];
+        let column: Vec<f64> = unit_in
+            .iter()
+            .enumerate()
+            .map(|(i, (step, centre))| {
+                start += layer.kernel[i * outputs + o] * centre;
+                layer.kernel[i * outputs + o] * step
+            })
+            .collect();
+        if sine {
+            start -= start.round();
+        }
+        let refuse = || overflow(&name(tensor::WEIGHT), o);
+        let Grid { weights, scale, bias: start } = grid(&column, start, bits).ok_or_else(refuse)?;
+        let (m, s) = factor(scale * unit).ok_or_else(refuse)?;
+        weight.extend(pack(bits, &weights));
+        bias.push(start);
+        multiplier.push(m);
+        shift.push(s as u8);
+    }
+    let (dtype, width) = match bits {
+        Bits::Four | Bits::Six => (Dtype::U8, bits.row(layer.inputs)),
+        Bits::Eight => (Dtype::I8, layer.inputs),
+        Bits::Sixteen => (Dtype::I16, layer.inputs),
+    };
+    Ok(vec![
+        Stored::integers(name(tensor::WEIGHT), dtype, &[outputs, width], weight),
+        Stored::integers(name(tensor::BIAS), Dtype::I32, &[outputs], words32(&bias)),
+        Stored::integers(name(tensor::MULTIPLIER), Dtype::I32, &[outputs], words32(&multiplier)),
+        Stored::integers(name(tensor::SHIFT), Dtype::I8, &[outputs], shift),
+    ])
+}
+
+/// The file with samples whose outputs are this runtime's own.
+fn with_self_test(tensors: Vec<Stored>, words: &container::Words, inputs: usize, outputs: usize) -> Result<Vec<u8>> {
+    let mut rng = Rng::new(0).stream("self-test");
+    let mut x: Vec<i16> = vec![-32767; inputs];
+    x.extend(vec![32767; inputs]);
+    x.extend((0..SAMPLES * inputs).map(|_| rng.symmetric(MOST) as i16));
+    let rows = x.len() / inputs;
+    let bytes = |values: &[i16]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let file = |y: &[i16]| {
+        let mut tensors = tensors.clone();
+        tensors.push(Stored::integers(tensor::SELF_TEST_INPUTS, Dtype::I16, &[rows, inputs], bytes(&x)));
+        tensors.push(Stored::integers(tensor::SELF_TEST_OUTPUTS, Dtype::I16, &[rows, outputs], bytes(y)));
+        container::write(&tensors, words)
+    };
+    let mut y = vec![0; rows * outputs];
+    let draft = file(&y);
+    let model = IntegerModel::new(&draft).map_err(refused)?;
+    model.eval_integers(&x, &mut y, &mut vec![0; model.scratch_len()]).expect("lengths come from the model");
+    Ok(file(&y))
+}

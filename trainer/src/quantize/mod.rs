@@ -1,0 +1,193 @@
+//! 6 From dense layers to integers: weights of 4 to 16 bits with one scale a neuron, activations of 16, accumulators of
+//! 32 that cannot overflow.
+
+mod file;
+mod grid;
+pub mod tune;
+
+pub use file::model;
+pub use grid::{Grid, grid};
+use rwf_runtime::{
+    IntegerModel, Model,
+    format::{Activation, Mapping},
+    integer::Bits,
+};
+
+use crate::{
+    error::{Error, Result},
+    evaluate::{evaluate, evaluate_integers},
+    export::Description,
+    fold::forward_f64,
+    network::DenseNetwork,
+    rng::Rng,
+};
+
+/// Calibration points; ranges and the choice of widths come from them.
+pub const CALIBRATION: usize = 1024;
+/// Error that `mixed` may add, as root mean square over the range of the signal's float version.
+const MIXED_BUDGET: f64 = 0.005;
+
+/// Which integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// The same for every layer.
+    All(Bits),
+    /// As few bits for each layer as keep the added error within half a percent of the range.
+    Mixed,
+}
+
+impl Width {
+    /// The word for command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All(Bits::Four) => "int4",
+            Self::All(Bits::Six) => "int6",
+            Self::All(Bits::Eight) => "int8",
+            Self::All(Bits::Sixteen) => "int16",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// The width of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Bits::ALL.into_iter().map(Self::All).chain([Self::Mixed]).find(|w| w.name() == name)
+    }
+}
+
+/// What going to integers costs: their values less those of the same network in f32, over the range of the latter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Added {
+    /// Root mean square.
+    pub rms: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// Number of layers whose weights are narrow: all but a first one that stands on the coordinates themselves.
+pub fn narrow_layers(dense: &DenseNetwork) -> usize {
+    dense.layers.len() - usize::from(dense.architecture.mapping == Mapping::None)
+}
+
+/// Calibration points in physical units: of `coordinates`, or where there are none of the described domain.
+pub fn calibration(description: &Description, inputs: usize, coordinates: Option<&[f32]>) -> Vec<f32> {
+    let mut rng = Rng::new(0).stream("calibration");
+    if let Some(all) = coordinates.filter(|c| c.len() >= inputs) {
+        let points = all.len() / inputs;
+        if points <= CALIBRATION {
+            return all.to_vec();
+        }
+        let order = rng.permutation(points);
+        return order[..CALIBRATION]
+            .iter()
+            .flat_map(|&i| all[i as usize * inputs..][..inputs].iter().copied())
+            .collect();
+    }
+    let domain = file::domain(description, inputs);
+    (0..CALIBRATION * inputs)
+        .map(|i| {
+            let (lo, hi) = domain[i % inputs];
+            (lo + rng.uniform() * (hi - lo)) as f32
+        })
+        .collect()
+}
+
+/// Error that the integers of `integer` add to `float` at `points`, measured by the runtime.
+pub fn added(float: &Model<'_>, integer: &IntegerModel<'_>, points: &[f32]) -> Added {
+    let (a, b) = (evaluate(float, points), evaluate_integers(integer, points));
+    let outputs = float.outputs();
+    let (mut square, mut max) = (0.0f64, 0.0f64);
+    for k in 0..outputs {
+        let of = |v: &[f32]| v.iter().skip(k).step_by(outputs).map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let (a, b) = (of(&a), of(&b));
+        let ends = a.iter().fold((f64::MAX, f64::MIN), |(lo, hi), &v| (lo.min(v), hi.max(v)));
+        let range = if ends.1 > ends.0 { ends.1 - ends.0 } else { 1.0 };
+        for (a, b) in a.iter().zip(b) {
+            let e = (a - b).abs() / range;
+            square += e * e;
+            max = max.max(e);
+        }
+    }
+    Added { rms: (square / a.len().max(1) as f64).sqrt(), max }
+}
+
+/// Bits of every narrow layer of `dense` for `width`; `float` is the same network's file in f32.
+///
+/// # Errors
+/// As [`model`].
+pub fn bits(
+    width: Width,
+    dense: &DenseNetwork,
+    description: &Description,
+    points: &[f32],
+    float: &[u8],
+) -> Result<Vec<Bits>> {
+    let count = narrow_layers(dense);
+    let Width::All(bits) = width else {
+        let float = load(float)?;
+        let mut chosen = vec![Bits::Sixteen; count];
+        // The layer with most weights has most to gain.
+        let mut order: Vec<usize> = (0..count).collect();
+        let first = dense.layers.len() - count;
+        order.sort_by_key(|&n| std::cmp::Reverse(dense.layers[first + n].kernel.len()));
+        for n in order {
+            for bits in Bits::ALL {
+                let before = chosen[n];
+                chosen[n] = bits;
+                let Ok(bytes) = model(dense, description, &chosen, points) else { continue };
+                let integer = IntegerModel::new(&bytes).map_err(refused)?;
+                if bits == Bits::Sixteen || added(&float, &integer, points).rms <= MIXED_BUDGET {
+                    break;
+                }
+                chosen[n] = before;
+            }
+        }
+        return Ok(chosen);
+    };
+    Ok(vec![bits; count])
+}
+
+fn load(bytes: &[u8]) -> Result<Model<'_>> {
+    Model::new(bytes).map_err(refused)
+}
+
+pub(crate) fn refused(error: rwf_runtime::LoadError) -> Error {
+    Error::Training(format!("cannot export: {error}"))
+}
+
+/// Largest magnitude behind every layer and least and largest of every output, over `points`.
+fn ranges(dense: &DenseNetwork, points: &[f32]) -> (Vec<f64>, Vec<(f64, f64)>) {
+    let outputs = dense.architecture.outputs();
+    let mut largest = vec![0.0f64; dense.layers.len()];
+    let mut ends = vec![(f64::MAX, f64::MIN); outputs];
+    // The network up to a layer is a network too, and the oracle evaluates it.
+    let parts: Vec<DenseNetwork> = (1..=dense.layers.len())
+        .map(|n| {
+            let mut part = dense.clone();
+            part.layers.truncate(n);
+            part.architecture.layers.truncate(n);
+            part.output = None;
+            part.architecture.output_affine = false;
+            part
+        })
+        .collect();
+    for x in points.chunks_exact(dense.architecture.inputs) {
+        let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        for (n, part) in parts.iter().enumerate() {
+            let bounded = matches!(
+                part.architecture.layers[n].activation,
+                Activation::Sine | Activation::Tanh | Activation::Sigmoid
+            );
+            if bounded && n + 1 < parts.len() {
+                continue;
+            }
+            let y = forward_f64(part, &x);
+            largest[n] = y.iter().fold(largest[n], |a, y| a.max(y.abs()));
+            if n + 1 == parts.len() {
+                for (end, y) in ends.iter_mut().zip(y) {
+                    *end = (end.0.min(y), end.1.max(y));
+                }
+            }
+        }
+    }
+    (largest, ends)
+}
