@@ -65,16 +65,8 @@ impl Trained {
 
     /// Its model file in physical units, over a grid of 32 x 16 cells.
     pub fn file(&self, precision: Precision, math: MathBackend) -> Vec<u8> {
-        let description = Description {
-            signal: "image".into(),
-            inputs: "x[px] -0.5 31.5;y[mm] -48 -32".into(),
-            outputs: "a 0 255;b -1 1;c[K] 280 320".into(),
-            grid: Some("cell first 32 16".into()),
-            error: None,
-            provenance: "a test".into(),
-        };
         let dense = fold(&self.dense(), &self.normalization);
-        export::model(&dense, &description, precision, math).expect("finite weights")
+        export::model(&dense, &description(), precision, math).expect("finite weights")
     }
 
     /// Physical coordinates of points in the network's own, `[n, 2]`.
@@ -99,4 +91,16 @@ pub fn showcases() -> [(&'static str, NetworkConfig); 3] {
         ..NetworkConfig::new(ArchitectureKind::ModifiedMlp, 20, 2)
     };
     [("siren", siren), ("fourier-relu", fourier), ("modified-mlp", modified)]
+}
+
+/// What a [`Trained`] network's file tells of its signal: two inputs, three outputs, a grid of 32 x 16 cells.
+pub fn description() -> Description {
+    Description {
+        signal: "image".into(),
+        inputs: "x[px] -0.5 31.5;y[mm] -48 -32".into(),
+        outputs: "a 0 255;b -1 1;c[K] 280 320".into(),
+        grid: Some("cell first 32 16".into()),
+        error: None,
+        provenance: "a test".into(),
+    }
 }

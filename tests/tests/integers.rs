@@ -5,24 +5,12 @@ use rwf_runtime::{
     format::{MathBackend, Precision},
     integer::Bits,
 };
-use rwf_tests::{Trained, points};
+use rwf_tests::{Trained, description, points};
 use rwf_trainer::{
-    export::Description,
     fold::fold,
     network::{ActivationKind, ArchitectureKind, MappingConfig, NetworkConfig},
     quantize,
 };
-
-fn description() -> Description {
-    Description {
-        signal: "image".into(),
-        inputs: "x[px] -0.5 31.5;y[mm] -48 -32".into(),
-        outputs: "a 0 255;b -1 1;c[K] 280 320".into(),
-        grid: Some("cell first 32 16".into()),
-        error: None,
-        provenance: "a test".into(),
-    }
-}
 
 /// The same network in floats and, with these bits throughout, in integers; and calibration points.
 fn both(config: &NetworkConfig, bits: Bits) -> (Vec<u8>, Vec<u8>, Vec<f32>) {

@@ -60,6 +60,19 @@ pub struct DenseNetwork {
     pub output: Option<(Vec<f64>, Vec<f64>)>,
 }
 
+/// The values of the tensor called `name`, which must have this shape.
+///
+/// # Errors
+/// [`Error::Config`] with the tensor, when it is missing or has another shape.
+pub(crate) fn find<'a>(from: &'a [Parameter], name: &str, shape: &[usize]) -> Result<&'a [f32]> {
+    let wrong = |message: String| Error::Config { field: format!("tensor `{name}`"), message };
+    let found = from.iter().find(|p| p.name == name).ok_or_else(|| wrong("is missing".into()))?;
+    if found.shape != shape {
+        return Err(wrong(format!("found shape {:?}, expected {shape:?}", found.shape)));
+    }
+    Ok(&found.values)
+}
+
 /// How one dense layer is made from trained tensors `NAME.w|v`, `NAME.a|s|g` and `NAME.bias`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseSpec {
@@ -171,12 +184,7 @@ impl Network {
             let weight = (spec.parameterization.weight(), vec![spec.inputs, spec.outputs]);
             let extra = spec.parameterization.extra(spec.outputs).map(|(suffix, n)| (suffix, vec![n]));
             for (suffix, shape) in [weight, ("bias", vec![spec.outputs])].into_iter().chain(extra) {
-                let name = format!("{}.{suffix}", spec.name);
-                let wrong = |message: String| Error::Config { field: format!("tensor `{name}`"), message };
-                let found = parameters.iter().find(|p| p.name == name).ok_or_else(|| wrong("is missing".into()))?;
-                if found.shape != shape {
-                    return Err(wrong(format!("found shape {:?}, expected {shape:?}", found.shape)));
-                }
+                find(parameters, &format!("{}.{suffix}", spec.name), &shape)?;
             }
         }
         Ok(())

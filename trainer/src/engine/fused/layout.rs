@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::{
-    error::{Error, Result},
-    network::{DenseSpec, Network, Parameter},
+    error::Result,
+    network::{DenseSpec, Network, Parameter, find},
 };
 
 /// The tensors of one dense layer.
@@ -89,13 +89,4 @@ impl Layout {
         }
         Ok(())
     }
-}
-
-fn find<'a>(from: &'a [Parameter], name: &str, shape: &[usize]) -> Result<&'a [f32]> {
-    let wrong = |message: String| Error::Config { field: format!("tensor `{name}`"), message };
-    let found = from.iter().find(|p| p.name == name).ok_or_else(|| wrong("is missing".into()))?;
-    if found.shape != shape {
-        return Err(wrong(format!("found shape {:?}, expected {shape:?}", found.shape)));
-    }
-    Ok(&found.values)
 }
