@@ -7,6 +7,7 @@ use crate::math::Micromath;
 use crate::{
     format::{Activation, MathBackend},
     math::{Math, Polynomial},
+    uses,
 };
 
 /// Whether this build has the routines of `backend`.
@@ -21,12 +22,21 @@ pub const fn available(backend: MathBackend) -> bool {
 /// Applies `activation` to every value in place. A backend that is not built in acts as [`MathBackend::Polynomial`];
 /// [`Model::new`](crate::Model::new) refuses a file that asks for one.
 pub fn apply(backend: MathBackend, activation: Activation, values: &mut [f32]) {
+    apply_of::<{ uses::ALL }>(backend, activation, values);
+}
+
+/// [`apply`] in a model where only `USES` may occur.
+pub(crate) fn apply_of<const USES: u32>(backend: MathBackend, activation: Activation, values: &mut [f32]) {
     match backend {
         #[cfg(feature = "libm")]
-        MathBackend::Libm => apply_with::<Libm>(activation, values),
+        MathBackend::Libm if uses::has(USES, uses::math(MathBackend::Libm)) => {
+            apply_with::<Libm, USES>(activation, values);
+        }
         #[cfg(feature = "micromath")]
-        MathBackend::Micromath => apply_with::<Micromath>(activation, values),
-        _ => apply_with::<Polynomial>(activation, values),
+        MathBackend::Micromath if uses::has(USES, uses::math(MathBackend::Micromath)) => {
+            apply_with::<Micromath, USES>(activation, values);
+        }
+        _ => apply_with::<Polynomial, USES>(activation, values),
     }
 }
 
@@ -41,15 +51,17 @@ pub fn sin_cos_turns(backend: MathBackend, sin: &mut [f32], cos: &mut [f32]) {
     }
 }
 
-fn apply_with<M: Math>(activation: Activation, values: &mut [f32]) {
+fn apply_with<M: Math, const USES: u32>(activation: Activation, values: &mut [f32]) {
     match activation {
-        Activation::Identity => {}
-        Activation::Relu => each(values, |x| if x < 0.0 { 0.0 } else { x }),
-        Activation::Tanh => each(values, M::tanh),
-        Activation::Sine => each(values, M::sin_turns),
-        Activation::Sigmoid => each(values, M::sigmoid),
-        Activation::Gelu => each(values, M::gelu),
-        Activation::Swish => each(values, M::swish),
+        Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
+            each(values, |x| if x < 0.0 { 0.0 } else { x });
+        }
+        Activation::Tanh if uses::has(USES, uses::activation(Activation::Tanh)) => each(values, M::tanh),
+        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => each(values, M::sin_turns),
+        Activation::Sigmoid if uses::has(USES, uses::activation(Activation::Sigmoid)) => each(values, M::sigmoid),
+        Activation::Gelu if uses::has(USES, uses::activation(Activation::Gelu)) => each(values, M::gelu),
+        Activation::Swish if uses::has(USES, uses::activation(Activation::Swish)) => each(values, M::swish),
+        _ => {}
     }
 }
 

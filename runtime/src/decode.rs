@@ -5,10 +5,12 @@ use crate::{
     error::EvalError,
     format::MAX_INPUTS,
     model::Model,
+    uses,
 };
 
 /// Regular samples along one input: the i-th lies at start + i·step, in physical units.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Axis {
     /// First sample.
     pub start: f32,
@@ -41,17 +43,17 @@ impl Axis {
 
 /// Samples of a model over a grid, in the order of its file: row by row for an image.
 #[derive(Debug)]
-pub struct GridDecoder<'m, 'a> {
-    model: &'m Model<'a>,
+pub struct GridDecoder<'m, 'a, const USES: u32 = { uses::ALL }> {
+    model: &'m Model<'a, USES>,
     axes: [Axis; MAX_INPUTS],
     order: Order,
     next: usize,
     total: usize,
 }
 
-impl<'m, 'a> GridDecoder<'m, 'a> {
+impl<'m, 'a, const USES: u32> GridDecoder<'m, 'a, USES> {
     /// Over these axes, one per input; `None` when they are not, or when the grid has no sample or too many to count.
-    pub fn new(model: &'m Model<'a>, axes: &[Axis], order: Order) -> Option<Self> {
+    pub fn new(model: &'m Model<'a, USES>, axes: &[Axis], order: Order) -> Option<Self> {
         if axes.len() != model.inputs() {
             return None;
         }
@@ -65,7 +67,7 @@ impl<'m, 'a> GridDecoder<'m, 'a> {
     }
 
     /// Over the grid the model was fitted on; `None` when its file tells of none.
-    pub fn native(model: &'m Model<'a>) -> Option<Self> {
+    pub fn native(model: &'m Model<'a, USES>) -> Option<Self> {
         let grid = model.grid()?;
         let mut axes = [Axis { start: 0.0, step: 0.0, count: 1 }; MAX_INPUTS];
         for (i, (axis, &count)) in axes.iter_mut().zip(&grid.counts).enumerate() {

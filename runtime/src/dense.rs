@@ -3,7 +3,7 @@
 //! Every accumulator starts at the bias and adds w·x in input order, product and sum each rounded. Blocks run over
 //! outputs (one point) or over points (a tile); neither changes that order, so the bits are the same.
 
-use crate::{format::Precision, network::Algebra};
+use crate::{format::Precision, network::Algebra, uses};
 
 /// A weight as stored.
 pub(crate) trait Element: Copy {
@@ -111,14 +111,15 @@ pub(crate) struct Dense<'a> {
 
 impl Dense<'_> {
     /// y = x·kernel + bias for L lanes side by side, `[in][L] -> [out][L]`.
-    pub(crate) fn forward<A: Algebra<L>, const L: usize>(&self, x: &[[f32; L]], y: &mut [[f32; L]]) {
+    pub(crate) fn forward<A: Algebra<L>, const L: usize, const USES: u32>(&self, x: &[[f32; L]], y: &mut [[f32; L]]) {
         for (o, y) in y.iter_mut().enumerate() {
             *y = A::constant(self.bias.get(o).unwrap_or(0.0));
         }
         match self.kernel {
-            Values::Aligned(kernel) => accumulate(kernel, x, y),
-            Values::Single(kernel) => accumulate(kernel, x, y),
-            Values::Half(kernel) => accumulate(kernel, x, y),
+            Values::Aligned(kernel) if uses::has(USES, uses::precision(Precision::F32)) => accumulate(kernel, x, y),
+            Values::Single(kernel) if uses::has(USES, uses::UNALIGNED) => accumulate(kernel, x, y),
+            Values::Half(kernel) if uses::has(USES, uses::precision(Precision::F16)) => accumulate(kernel, x, y),
+            _ => {}
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     math::{Math, Polynomial},
     model::Model,
     network::Algebra,
+    uses,
 };
 
 const TAU: f32 = core::f32::consts::TAU;
@@ -32,25 +33,26 @@ struct Second<'x> {
 
 /// Value, first and second derivative of an activation; the value has the bits of [`crate::activation::apply`].
 #[inline(always)]
-fn curve<M: Math>(activation: Activation, x: f32) -> [f32; 3] {
+fn curve<M: Math, const USES: u32>(activation: Activation, x: f32) -> [f32; 3] {
     match activation {
-        Activation::Identity => [x, 1.0, 0.0],
-        Activation::Relu => [if x < 0.0 { 0.0 } else { x }, if x > 0.0 { 1.0 } else { 0.0 }, 0.0],
-        Activation::Tanh => {
+        Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
+            [if x < 0.0 { 0.0 } else { x }, if x > 0.0 { 1.0 } else { 0.0 }, 0.0]
+        }
+        Activation::Tanh if uses::has(USES, uses::activation(Activation::Tanh)) => {
             let y = M::tanh(x);
             let slope = 1.0 - y * y;
             [y, slope, -2.0 * y * slope]
         }
-        Activation::Sine => {
+        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
             let (sin, cos) = (M::sin_turns(x), M::cos_turns(x));
             [sin, TAU * cos, -(TAU * TAU) * sin]
         }
-        Activation::Sigmoid => {
+        Activation::Sigmoid if uses::has(USES, uses::activation(Activation::Sigmoid)) => {
             let y = M::sigmoid(x);
             let slope = y * (1.0 - y);
             [y, slope, slope * (1.0 - 2.0 * y)]
         }
-        Activation::Gelu => {
+        Activation::Gelu if uses::has(USES, uses::activation(Activation::Gelu)) => {
             let t = M::tanh(0.797_884_6 * (x + 0.044_715 * (x * x * x)));
             let slope = 1.0 - t * t;
             let up = 0.5 * (1.0 + t);
@@ -64,38 +66,39 @@ fn curve<M: Math>(activation: Activation, x: f32) -> [f32; 3] {
                 [M::gelu(x), up, 0.0]
             }
         }
-        Activation::Swish => {
+        Activation::Swish if uses::has(USES, uses::activation(Activation::Swish)) => {
             let s = M::sigmoid(x);
             let slope = s * (1.0 - s);
             [M::swish(x), s + x * slope, slope * (2.0 + x * (1.0 - 2.0 * s))]
         }
+        _ => [x, 1.0, 0.0],
     }
 }
 
 #[inline(always)]
-fn with_backend<const L: usize>(
+fn with_backend<const L: usize, const USES: u32>(
     math: MathBackend,
     activation: Activation,
     values: &mut [[f32; L]],
     lift: impl Fn([f32; 3], [f32; L]) -> [f32; L],
 ) {
-    fn each<M: Math, const L: usize>(
+    fn each<M: Math, const L: usize, const USES: u32>(
         activation: Activation,
         values: &mut [[f32; L]],
         lift: impl Fn([f32; 3], [f32; L]) -> [f32; L],
     ) {
         for lanes in values {
             if let Some(x) = lanes.first() {
-                *lanes = lift(curve::<M>(activation, *x), *lanes);
+                *lanes = lift(curve::<M, USES>(activation, *x), *lanes);
             }
         }
     }
     match math {
         #[cfg(feature = "libm")]
-        MathBackend::Libm => each::<Libm, L>(activation, values, lift),
+        MathBackend::Libm => each::<Libm, L, USES>(activation, values, lift),
         #[cfg(feature = "micromath")]
-        MathBackend::Micromath => each::<Micromath, L>(activation, values, lift),
-        _ => each::<Polynomial, L>(activation, values, lift),
+        MathBackend::Micromath => each::<Micromath, L, USES>(activation, values, lift),
+        _ => each::<Polynomial, L, USES>(activation, values, lift),
     }
 }
 
@@ -160,8 +163,8 @@ impl<const L: usize> Algebra<L> for First<'_> {
         alone(value)
     }
 
-    fn activate(math: MathBackend, activation: Activation, values: &mut [[f32; L]]) {
-        with_backend(math, activation, values, chain);
+    fn activate<const USES: u32>(math: MathBackend, activation: Activation, values: &mut [[f32; L]]) {
+        with_backend::<L, USES>(math, activation, values, chain);
     }
 
     fn sin_cos(math: MathBackend, sin: &mut [[f32; L]], cos: &mut [[f32; L]]) {
@@ -200,8 +203,8 @@ impl Algebra<4> for Second<'_> {
         alone(value)
     }
 
-    fn activate(math: MathBackend, activation: Activation, values: &mut [[f32; 4]]) {
-        with_backend(math, activation, values, chain_second);
+    fn activate<const USES: u32>(math: MathBackend, activation: Activation, values: &mut [[f32; 4]]) {
+        with_backend::<4, USES>(math, activation, values, chain_second);
     }
 
     fn sin_cos(math: MathBackend, sin: &mut [[f32; 4]], cos: &mut [[f32; 4]]) {
@@ -222,7 +225,7 @@ impl Algebra<4> for Second<'_> {
     }
 }
 
-impl Model<'_> {
+impl<const USES: u32> Model<'_, USES> {
     /// Length of the scratch [`Model::jacobian`] needs, in f32s: a value and up to three tangents at a time.
     pub fn jacobian_scratch_len(&self) -> usize {
         (1 + self.inputs().min(3)) * self.scratch_len()

@@ -8,6 +8,7 @@ use crate::format::MAX_INPUTS;
 
 /// Name, unit and range of one input or output, in that unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Quantity<'a> {
     /// Name.
     pub name: &'a str,

@@ -6,6 +6,7 @@ use crate::format::MathBackend;
 
 /// A tensor of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TensorName {
     /// `mapping.kernel`
     MappingKernel,
@@ -63,6 +64,7 @@ impl fmt::Display for TensorName {
 
 /// A word of the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Word {
     /// `format_version`
     Version,
@@ -96,6 +98,7 @@ impl fmt::Display for Word {
 
 /// Why bytes are not a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LoadError {
     /// Fewer bytes than the header or the tensors need.
@@ -180,6 +183,7 @@ impl core::error::Error for LoadError {}
 
 /// Why a model was not evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EvalError {
     /// The inputs are not a whole number of points, or not one point.
     InputLength,
@@ -203,6 +207,7 @@ impl core::error::Error for EvalError {}
 
 /// Why a self-test did not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SelfTestError {
     /// The file has no self-test.
     Missing,

@@ -94,6 +94,7 @@ pub mod tensor {
 
 /// Function applied to every output of a dense layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Activation {
     /// y = x
     Identity,
@@ -182,6 +183,7 @@ pub struct Layer {
 
 /// Routines for sine, tanh and exp; the file says which one its bits come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum MathBackend {
     /// This crate's own, always there.
     #[default]
@@ -213,6 +215,7 @@ impl MathBackend {
 
 /// How weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Precision {
     /// IEEE 754 single precision.
     #[default]

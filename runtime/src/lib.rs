@@ -2,12 +2,18 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "build")]
+extern crate std;
+
 pub mod activation;
+#[cfg(feature = "build")]
+pub mod build;
 pub mod decode;
 mod dense;
 mod derivative;
 pub mod describe;
 pub mod error;
+pub mod fixed;
 pub mod format;
 mod header;
 pub mod integer;
@@ -15,6 +21,9 @@ mod load;
 pub mod math;
 mod model;
 mod network;
+#[cfg(feature = "embedded-graphics")]
+pub mod picture;
+pub mod uses;
 
 pub use decode::{Axis, GridDecoder};
 pub use describe::Quantity;

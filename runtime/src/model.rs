@@ -11,6 +11,7 @@ use crate::{
     header::{self, Header},
     load::Reader,
     network::Points,
+    uses,
 };
 
 /// Points of the widest tile; a microcontroller has no registers for more than [`NARROW`].
@@ -18,9 +19,10 @@ const WIDE: usize = if cfg!(target_os = "none") { NARROW } else { 16 };
 /// Points of the narrow tile, for cores with few registers.
 const NARROW: usize = 4;
 
-/// A coordinate network `[n, inputs] -> [n, outputs]`, borrowed from the bytes of its file.
+/// A coordinate network `[n, inputs] -> [n, outputs]`, borrowed from the bytes of its file, or made at build time of what
+/// `USES` says (see [`uses`]).
 #[derive(Debug, Clone)]
-pub struct Model<'a> {
+pub struct Model<'a, const USES: u32 = { uses::ALL }> {
     pub(crate) architecture: Architecture,
     pub(crate) precision: Precision,
     pub(crate) math: MathBackend,
@@ -77,7 +79,9 @@ impl<'a> Model<'a> {
             self_test,
         })
     }
+}
 
+impl<'a, const USES: u32> Model<'a, USES> {
     /// What the network is.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
@@ -144,10 +148,9 @@ impl<'a> Model<'a> {
     /// # Errors
     /// [`EvalError`] when a slice has the wrong length; `y` is then untouched.
     pub fn eval(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), EvalError> {
-        if x.len() != self.inputs() {
-            return Err(EvalError::InputLength);
-        }
-        self.eval_batch(x, y, scratch)
+        self.check_point(x.len(), y.len(), (scratch.len(), self.scratch_len()))?;
+        self.tiles::<1>(x, y, scratch);
+        Ok(())
     }
 
     /// Values at n points: `x` is `[n, inputs]`, `y` is `[n, outputs]`. The bits do not depend on n nor on how much

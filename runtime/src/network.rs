@@ -5,6 +5,7 @@ use crate::{
     error::EvalError,
     format::{Activation, Mapping, MathBackend},
     model::Model,
+    uses,
 };
 
 /// The one NaN that leaves the runtime: which one arithmetic makes differs from target to target.
@@ -17,7 +18,7 @@ pub(crate) trait Algebra<const L: usize> {
     /// A number that does not depend on the coordinates.
     fn constant(value: f32) -> [f32; L];
     /// Applies an activation to every element in place.
-    fn activate(math: MathBackend, activation: Activation, values: &mut [[f32; L]]);
+    fn activate<const USES: u32>(math: MathBackend, activation: Activation, values: &mut [[f32; L]]);
     /// sin(2πt) of every element of `sin` in place, cos(2πt) of the same into `cos`.
     fn sin_cos(math: MathBackend, sin: &mut [[f32; L]], cos: &mut [[f32; L]]);
     /// v + h·d
@@ -44,8 +45,8 @@ impl<const L: usize> Algebra<L> for Points<'_> {
     }
 
     #[inline(always)]
-    fn activate(math: MathBackend, activation: Activation, values: &mut [[f32; L]]) {
-        activation::apply(math, activation, values.as_flattened_mut());
+    fn activate<const USES: u32>(math: MathBackend, activation: Activation, values: &mut [[f32; L]]) {
+        activation::apply_of::<USES>(math, activation, values.as_flattened_mut());
     }
 
     #[inline(always)]
@@ -67,7 +68,7 @@ impl<const L: usize> Algebra<L> for Points<'_> {
     }
 }
 
-impl Model<'_> {
+impl<const USES: u32> Model<'_, USES> {
     /// What `algebra` asks for; each output's lanes go to `store`.
     pub(crate) fn tile<A: Algebra<L>, const L: usize>(
         &self,
@@ -83,12 +84,13 @@ impl Model<'_> {
 
         self.features(algebra, a, b);
         let features = self.architecture.features();
-        if let (Some([first, second]), Some(gate)) = (&self.encoders, self.architecture.gate) {
+        let encoders = self.encoders.as_ref().filter(|_| uses::has(USES, uses::GATE));
+        if let (Some([first, second]), Some(gate)) = (encoders, self.architecture.gate) {
             let features = a.get(..features).unwrap_or(&[]);
-            first.forward::<A, L>(features, u);
-            second.forward::<A, L>(features, v);
-            A::activate(self.math, gate, u);
-            A::activate(self.math, gate, v);
+            first.forward::<A, L, USES>(features, u);
+            second.forward::<A, L, USES>(features, v);
+            A::activate::<USES>(self.math, gate, u);
+            A::activate::<USES>(self.math, gate, v);
             for (u, v) in u.as_flattened_mut().iter_mut().zip(v.as_flattened()) {
                 *u -= *v;
             }
@@ -99,9 +101,9 @@ impl Model<'_> {
         for (n, (dense, layer)) in self.layers.iter().zip(&self.architecture.layers).enumerate() {
             let Some(x) = from.get(..layer.inputs) else { return };
             let Some(y) = to.get_mut(..layer.outputs) else { return };
-            dense.forward::<A, L>(x, y);
-            A::activate(self.math, layer.activation, y);
-            if n < last && self.encoders.is_some() {
+            dense.forward::<A, L, USES>(x, y);
+            A::activate::<USES>(self.math, layer.activation, y);
+            if n < last && encoders.is_some() {
                 for (h, (difference, v)) in y.iter_mut().zip(u.iter().zip(v.iter())) {
                     *h = A::mix(*h, *difference, *v);
                 }
@@ -109,9 +111,10 @@ impl Model<'_> {
             outputs = layer.outputs;
             core::mem::swap(&mut from, &mut to);
         }
+        let affine = self.output.as_ref().filter(|_| uses::has(USES, uses::OUTPUT_AFFINE));
         for (k, lanes) in from.iter().take(outputs).enumerate() {
             let mut lanes = *lanes;
-            if let Some((scale, offset)) = &self.output {
+            if let Some((scale, offset)) = affine {
                 lanes = A::affine(lanes, scale.get(k).unwrap_or(1.0), offset.get(k).unwrap_or(0.0));
             }
             for lane in &mut lanes {
@@ -131,7 +134,8 @@ impl Model<'_> {
                 *lanes = algebra.seed(axis);
             }
         };
-        let (Some(dense), Mapping::Fourier { frequencies, raw }) = (&self.mapping, self.architecture.mapping) else {
+        let mapping = self.mapping.as_ref().filter(|_| uses::has(USES, uses::MAPPING));
+        let (Some(dense), Mapping::Fourier { frequencies, raw }) = (mapping, self.architecture.mapping) else {
             seed(a);
             return;
         };
@@ -143,7 +147,7 @@ impl Model<'_> {
         let Some(turns) = a.get_mut(before..) else { return };
         let Some((sin, rest)) = turns.split_at_mut_checked(frequencies) else { return };
         let Some((cos, _)) = rest.split_at_mut_checked(frequencies) else { return };
-        dense.forward::<A, L>(b.get(..inputs).unwrap_or(&[]), sin);
+        dense.forward::<A, L, USES>(b.get(..inputs).unwrap_or(&[]), sin);
         A::sin_cos(self.math, sin, cos);
     }
 

@@ -1,7 +1,10 @@
 //! Networks in integers, for cores without a floating-point unit. The inner path has no operation on floats; the same
 //! bits on every target follow from that. `FORMAT.md`, version 2, is the written promise.
 
+#[cfg(feature = "build")]
+pub(crate) mod build;
 mod curve;
+pub mod fixed;
 mod kernel;
 mod load;
 
@@ -14,7 +17,7 @@ use crate::{
     describe::{NativeGrid, Quantity},
     error::{EvalError, SelfTestError},
     format::{Activation, Architecture, MAX_INPUTS, MAX_LAYERS, Mapping, key},
-    header,
+    header, uses,
 };
 
 /// Fraction bits of the argument of tanh, sigmoid, gelu and swish, and of activations that stay within ±1.
@@ -33,9 +36,10 @@ enum Dense<'a> {
 /// Numbers of 16 bits, little-endian, at any address.
 type Pairs<'a> = &'a [[u8; 2]];
 
-/// A coordinate network in integers `[inputs] -> [outputs]`, borrowed from the bytes of its file.
+/// A coordinate network in integers `[inputs] -> [outputs]`, borrowed from the bytes of its file, or made at build time of
+/// what `USES` says (see [`uses`]).
 #[derive(Debug, Clone)]
-pub struct IntegerModel<'a> {
+pub struct IntegerModel<'a, const USES: u32 = { uses::ALL }> {
     architecture: Architecture,
     header: &'a [u8],
     weight_bytes: usize,
@@ -47,7 +51,7 @@ pub struct IntegerModel<'a> {
     self_test: Option<(Pairs<'a>, Pairs<'a>)>,
 }
 
-impl<'a> IntegerModel<'a> {
+impl<'a, const USES: u32> IntegerModel<'a, USES> {
     /// What the network is.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
@@ -212,7 +216,7 @@ impl<'a> IntegerModel<'a> {
         let (len_a, len_b) = self.buffers();
         let Some((a, rest)) = scratch.split_at_mut_checked(len_a) else { return };
         let Some((b, _)) = rest.split_at_mut_checked(len_b) else { return };
-        match (&self.mapping, self.architecture.mapping) {
+        match (self.mapping.as_ref().filter(|_| uses::has(USES, uses::MAPPING)), self.architecture.mapping) {
             (Some(mapping), Mapping::Fourier { frequencies, raw }) => {
                 let before = if raw { x.len() } else { 0 };
                 for (to, from) in a.iter_mut().take(before).zip(x) {
@@ -247,7 +251,7 @@ impl<'a> IntegerModel<'a> {
                         *slot = match activation {
                             Activation::Relu => narrow(shift_saturating(sum, -GUARD_BITS).max(0)),
                             Activation::Identity => narrow(shift_saturating(sum, -GUARD_BITS)),
-                            _ => activate(activation, sum, *fraction),
+                            _ => activate::<USES>(activation, sum, *fraction),
                         };
                     }
                 }),
@@ -255,10 +259,12 @@ impl<'a> IntegerModel<'a> {
                     let Some(slot) = slots.next() else { return };
                     let scaled = scale(acc, multiplier);
                     *slot = match activation {
-                        Activation::Sine => curve::sine(shift_wrapping(scaled, shift)),
+                        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
+                            curve::sine(shift_wrapping(scaled, shift))
+                        }
                         Activation::Relu => narrow(shift_saturating(scaled, shift).max(0)),
                         Activation::Identity => narrow(shift_saturating(scaled, shift)),
-                        _ => activate(activation, shift_saturating(scaled, shift), *fraction),
+                        _ => activate::<USES>(activation, shift_saturating(scaled, shift), *fraction),
                     };
                 }),
             }
@@ -273,15 +279,15 @@ impl<'a> IntegerModel<'a> {
 
 /// Activations of an argument in turns (sine) or with [`ARGUMENT_BITS`].
 #[inline(always)]
-fn activate(activation: Activation, z: i32, fraction: i32) -> i16 {
+fn activate<const USES: u32>(activation: Activation, z: i32, fraction: i32) -> i16 {
     let unbounded = |z: i32| narrow(shift_saturating(z, fraction - ARGUMENT_BITS));
     match activation {
-        Activation::Sine => curve::sine(z),
-        Activation::Tanh => curve::tanh(z),
-        Activation::Sigmoid => curve::sigmoid(z),
-        Activation::Swish => unbounded(curve::swish(z)),
-        Activation::Gelu => unbounded(curve::gelu(z)),
+        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => curve::sine(z),
+        Activation::Tanh if uses::has(USES, uses::activation(Activation::Tanh)) => curve::tanh(z),
+        Activation::Sigmoid if uses::has(USES, uses::activation(Activation::Sigmoid)) => curve::sigmoid(z),
+        Activation::Swish if uses::has(USES, uses::activation(Activation::Swish)) => unbounded(curve::swish(z)),
+        Activation::Gelu if uses::has(USES, uses::activation(Activation::Gelu)) => unbounded(curve::gelu(z)),
         Activation::Relu => unbounded(z.max(0)),
-        Activation::Identity => unbounded(z),
+        _ => unbounded(z),
     }
 }

@@ -1,0 +1,151 @@
+//! Integer models made at build time, as [`fixed`](crate::fixed) has them in floats.
+
+use heapless::Vec;
+
+use super::{
+    Bits, Dense, IntegerModel,
+    kernel::{Narrow, Wide},
+};
+use crate::{
+    dense::Values,
+    format::{Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, Mapping},
+    uses,
+};
+
+/// Full-width weights: kernel `[in, out]` and bias `[out]`, i32, little-endian.
+#[derive(Debug, Clone, Copy)]
+pub struct WideBytes<'a> {
+    /// Weights.
+    pub kernel: &'a [u8],
+    /// Biases.
+    pub bias: &'a [u8],
+}
+
+/// One dense layer as its file holds it, tensor by tensor.
+#[derive(Debug, Clone, Copy)]
+pub enum LayerBytes<'a> {
+    /// A first layer on the coordinates themselves.
+    Wide(WideBytes<'a>),
+    /// Every other.
+    Narrow {
+        /// Width of the weights.
+        bits: Bits,
+        /// Weights `[out, in]`, packed.
+        weight: &'a [u8],
+        /// i32 `[out]`, little-endian.
+        bias: &'a [u8],
+        /// i32 `[out]`, little-endian.
+        multiplier: &'a [u8],
+        /// i8 `[out]`.
+        shift: &'a [u8],
+    },
+}
+
+/// An integer network of `LAYERS` dense layers in parts.
+#[derive(Debug, Clone, Copy)]
+pub struct IntegerParts<'a, const LAYERS: usize> {
+    /// Number of coordinates.
+    pub inputs: usize,
+    /// Sines and cosines of the coordinates, and whether the coordinates themselves come first.
+    pub mapping: Option<(WideBytes<'a>, bool)>,
+    /// Dense layers in order, each with its activation and the fraction bits of that.
+    pub layers: [(LayerBytes<'a>, Activation, i32); LAYERS],
+    /// Scale and offset from physical units, `[inputs]` each.
+    pub input: [&'a [f32]; 2],
+    /// Scale and offset to physical units, `[outputs]` each.
+    pub output: [&'a [f32]; 2],
+    /// Samples and their exact values, i16, little-endian, `[n, inputs]` and `[n, outputs]`.
+    pub self_test: Option<[&'a [u8]; 2]>,
+}
+
+impl<'a> WideBytes<'a> {
+    /// As the kernels have it, and the number of outputs.
+    const fn wide(self, inputs: usize) -> (Wide<'a>, usize) {
+        let wide = Wide { kernel: self.kernel.as_chunks().0, bias: self.bias.as_chunks().0 };
+        let outputs = wide.bias.len();
+        assert!(outputs > 0 && self.bias.len() == 4 * outputs, "biases that are not i32");
+        assert!(self.kernel.len() == 4 * inputs * outputs, "weights that are not of the layer's shape");
+        (wide, outputs)
+    }
+}
+
+impl<'a, const USES: u32> IntegerModel<'a, USES> {
+    /// A model of `parts`, for a `static` or a `const`, where what does not fit together is an error of the compiler.
+    /// That no accumulator can overflow is what the loader checked when the parts were written.
+    ///
+    /// # Panics
+    /// When sizes do not match or `USES` lacks what occurs.
+    pub const fn from_parts<const LAYERS: usize>(parts: IntegerParts<'a, LAYERS>) -> Self {
+        let inputs = parts.inputs;
+        assert!(inputs > 0 && inputs <= MAX_INPUTS, "no coordinates, or more than the format allows");
+        assert!(LAYERS > 0 && LAYERS <= MAX_LAYERS, "no layers, or more than the format allows");
+        let (mut mapping, mut described) = (None, Mapping::None);
+        let mut bytes = 0;
+        if let Some((wide, raw)) = parts.mapping {
+            assert!(uses::has(USES, uses::MAPPING), "USES lacks the mapping");
+            bytes += wide.kernel.len() + wide.bias.len();
+            let (wide, frequencies) = wide.wide(inputs);
+            (mapping, described) = (Some(wide), Mapping::Fourier { frequencies, raw });
+        }
+        const EMPTY: Layer = Layer { inputs: 0, outputs: 0, activation: Activation::Identity };
+        let none = Dense::Wide(Wide { kernel: &[], bias: &[] });
+        let (mut layers, mut shapes, mut fractions) = ([none; LAYERS], [EMPTY; LAYERS], [0; LAYERS]);
+        let (mut n, mut before) = (0, described.features(inputs));
+        while n < LAYERS {
+            let (layer, activation, fraction) = parts.layers[n];
+            let needed = match activation {
+                Activation::Identity => u32::MAX,
+                activation => uses::activation(activation),
+            };
+            assert!(uses::has(USES, needed), "USES lacks an activation");
+            let (dense, outputs) = match layer {
+                LayerBytes::Wide(wide) => {
+                    assert!(n == 0 && mapping.is_none(), "only a first layer on the coordinates is at full width");
+                    bytes += wide.kernel.len() + wide.bias.len();
+                    let (wide, outputs) = wide.wide(inputs);
+                    (Dense::Wide(wide), outputs)
+                }
+                LayerBytes::Narrow { bits, weight, bias, multiplier, shift } => {
+                    assert!(n > 0 || mapping.is_some(), "a first layer on the coordinates is at full width");
+                    let outputs = shift.len();
+                    assert!(bias.len() == 4 * outputs && multiplier.len() == 4 * outputs, "biases that are not i32");
+                    assert!(weight.len() == outputs * bits.row(before), "weights that are not of the layer's shape");
+                    bytes += weight.len() + 9 * outputs;
+                    let (bias, multiplier) = (bias.as_chunks().0, multiplier.as_chunks().0);
+                    (Dense::Narrow(Narrow { bits, inputs: before, weight, bias, multiplier, shift }), outputs)
+                }
+            };
+            layers[n] = dense;
+            shapes[n] = Layer { inputs: before, outputs, activation };
+            fractions[n] = fraction;
+            before = outputs;
+            n += 1;
+        }
+        let [input_scale, input_offset] = parts.input;
+        assert!(input_scale.len() == inputs && input_offset.len() == inputs, "input scales are not [inputs]");
+        let [output_scale, output_offset] = parts.output;
+        assert!(output_scale.len() == before && output_offset.len() == before, "output scales are not [outputs]");
+        let mut self_test = None;
+        if let Some([x, y]) = parts.self_test {
+            assert!(x.len() / inputs * before == y.len(), "self-test samples that are not of the network's shape");
+            self_test = Some((x.as_chunks().0, y.as_chunks().0));
+        }
+        Self {
+            architecture: Architecture {
+                inputs,
+                mapping: described,
+                gate: None,
+                layers: Layers::from_array(shapes),
+                output_affine: true,
+            },
+            header: &[],
+            weight_bytes: bytes + 8 * (inputs + before),
+            mapping,
+            layers: Vec::from_array(layers),
+            fractions: Vec::from_array(fractions),
+            input: (Values::Aligned(input_scale), Values::Aligned(input_offset)),
+            output: (Values::Aligned(output_scale), Values::Aligned(output_offset)),
+            self_test,
+        }
+    }
+}
