@@ -43,3 +43,6 @@ pub const JET: f64 = 1e-4;
 
 /// Gradients of functions of such derivatives against differences in f64, relative to the largest of the tensor.
 pub const JET_GRADIENT: f64 = 1e-3;
+
+/// Pixels rendered in f32 from up to a few thousand samples against closed forms in f64, absolute, values to 1.
+pub const RENDER: f64 = 2e-5;

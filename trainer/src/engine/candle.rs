@@ -7,7 +7,7 @@ use super::{
     AdamStep, Batch, DenseGradient, Engine, Loss, Observation,
     activation::apply,
     adam::{Trained, update},
-    check_dense, whole_groups,
+    check_dense, pieces, whole_groups,
 };
 use crate::{
     error::{Error, Result},
@@ -228,15 +228,22 @@ impl Engine for CandleEngine {
     fn observe(&mut self, x: &[f32], observation: &dyn Observation, weight: f64) -> Result<f64> {
         let (inputs, outputs) = (self.architecture().inputs, self.architecture().outputs());
         whole_groups(observation, x.len() / inputs)?;
-        let group = observation.group();
-        let piece = (OBSERVED / group).max(1);
+        let cuts = match observation.offsets() {
+            Some(offsets) => pieces(offsets, OBSERVED),
+            None => {
+                let (group, points) = (observation.group(), x.len() / inputs);
+                let piece = (OBSERVED / group).max(1) * group;
+                (0..points).step_by(piece).chain([points]).map(|point| (point / group, point)).collect()
+            }
+        };
         let mut loss = 0.0;
-        for (n, x) in x.chunks(piece * group * inputs).enumerate() {
-            let x = Tensor::from_slice(x, (x.len() / inputs, inputs), &self.device)?;
+        for pair in cuts.windows(2) {
+            let ((first, from), (_, to)) = (pair[0], pair[1]);
+            let x = Tensor::from_slice(&x[from * inputs..to * inputs], (to - from, inputs), &self.device)?;
             let fit = self.network_forward(&self.features(&x)?)?;
             let y = host(&fit)?;
             let mut dy = vec![0.0; y.len()];
-            loss += observation.pull(n * piece, &y, &mut dy);
+            loss += observation.pull(first, &y, &mut dy);
             let dy = Tensor::from_vec(dy, (y.len() / outputs, outputs), &self.device)?;
             self.gather(&((fit * dy)?.sum_all()? * weight)?)?;
         }
@@ -363,6 +370,11 @@ mod tests {
     #[test]
     fn observations() {
         contract::observations(make);
+    }
+
+    #[test]
+    fn groups_of_different_sizes() {
+        contract::uneven_groups(make);
     }
 
     #[test]

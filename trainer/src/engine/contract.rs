@@ -219,6 +219,82 @@ pub(super) fn observations(make: Make) {
     }
 }
 
+/// [`Transmission`] along groups of different sizes.
+struct Uneven<'a> {
+    offsets: &'a [u32],
+    measured: &'a [f32],
+}
+
+impl Observation for Uneven<'_> {
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn offsets(&self) -> Option<&[u32]> {
+        Some(self.offsets)
+    }
+
+    fn pull(&self, first: usize, y: &[f32], dy: &mut [f32]) -> f64 {
+        let begin = self.offsets[first];
+        let mut loss = 0.0;
+        for (at, pair) in (first..).zip(self.offsets[first..].windows(2)) {
+            let (from, to) = (2 * (pair[0] - begin) as usize, 2 * (pair[1] - begin) as usize);
+            if from == y.len() {
+                break;
+            }
+            let one = Transmission { group: (to - from) / 2, measured: &self.measured[at..=at] };
+            loss += one.pull(0, &y[from..to], &mut dy[from..to]);
+        }
+        loss
+    }
+}
+
+/// Groups of 1 to 400 points, more than a tile, against the f64 oracle of the sum and against groups one at a time.
+pub(super) fn uneven_groups(make: Make) {
+    let offsets = [0, 5, 6, 8, 12];
+    let (x, y) = samples(12);
+    let config = small(ArchitectureKind::Siren);
+    let (network, start) = Network::new(&config, 2, 2, &mut Rng::new(3)).unwrap();
+    let mut engine = make(&network, &start).unwrap();
+    let rays = Uneven { offsets: &offsets, measured: &y };
+    let found = (engine.observe(&x, &rays, 0.5).unwrap() * 0.5, engine.take_gradients().unwrap());
+    let loss = |fit: &[f64]| {
+        let each = offsets.windows(2).zip(&y).map(|(pair, y)| {
+            let (from, to) = (pair[0] as usize, pair[1] as usize);
+            transmission_f64(&fit[2 * from..2 * to], to - from, &[*y])
+        });
+        0.5 * each.sum::<f64>()
+    };
+    compare("uneven groups", &found, &oracle(&network, &start, &x, &loss));
+
+    let mut offsets = vec![0];
+    for size in [3, 400, 1, 1, 130, 90, 60, 2, 128, 250, 7] {
+        offsets.push(offsets[offsets.len() - 1] + size);
+    }
+    let (x, y) = samples(offsets[offsets.len() - 1] as usize);
+    // Small values, so that the light of hundreds of them stays finite.
+    let mut faint = start;
+    let last = faint.iter_mut().filter(|p| p.name.starts_with("layers.2") && !p.name.ends_with(".s"));
+    last.flat_map(|p| &mut p.values).for_each(|w| *w *= 1e-2);
+    engine.set_parameters(&faint).unwrap();
+    let all = engine.observe(&x, &Uneven { offsets: &offsets, measured: &y }, 1.0).unwrap();
+    let whole = engine.take_gradients().unwrap();
+    let mut sum = 0.0;
+    for (pair, y) in offsets.windows(2).zip(&y) {
+        let x = &x[2 * pair[0] as usize..2 * pair[1] as usize];
+        sum += engine.observe(x, &Transmission { group: x.len() / 2, measured: &[*y] }, 1.0).unwrap();
+    }
+    assert!((all - sum).abs() < tolerance::FORWARD * sum, "{all} {sum}");
+    for (whole, one) in whole.iter().zip(&engine.take_gradients().unwrap()) {
+        let largest = one.values.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+        for (a, b) in whole.values.iter().zip(&one.values) {
+            assert!(f64::from((a - b).abs() / largest) < tolerance::ENGINES, "{}: {a} {b}", one.name);
+        }
+    }
+    let error = engine.observe(&x[2..], &Uneven { offsets: &offsets, measured: &y }, 1.0).unwrap_err().to_string();
+    assert!(error.contains("rise from 0 to 1071"), "{error}");
+}
+
 /// Every architecture, parameterization and mapping.
 pub(super) fn gradients_of_every_network(make: Make) {
     for architecture in [ArchitectureKind::Mlp, ArchitectureKind::Siren, ArchitectureKind::ModifiedMlp] {

@@ -111,13 +111,38 @@ pub struct StepReport {
     pub gradient_norm: f64,
 }
 
-/// Points as whole groups of `observation`, and how many there are.
-fn whole_groups(observation: &dyn Observation, points: usize) -> Result<usize> {
+/// Whether `points` points are whole groups of `observation`.
+fn whole_groups(observation: &dyn Observation, points: usize) -> Result<()> {
+    if let Some(offsets) = observation.offsets() {
+        let ends = (offsets.first().copied(), offsets.last().map(|&o| o as usize));
+        if ends == (Some(0), Some(points)) && offsets.is_sorted_by(|a, b| a < b) {
+            return Ok(());
+        }
+        let message = format!("found groups from and to {ends:?}, expected offsets that rise from 0 to {points}");
+        return Err(Error::Training(message));
+    }
     let group = observation.group();
     if group == 0 || !points.is_multiple_of(group) {
         return Err(Error::Training(format!("found {points} points to observe, expected a multiple of {group}")));
     }
-    Ok(points / group)
+    Ok(())
+}
+
+/// Whole groups of different sizes in pieces of at most `most` points, or a single group: where each piece begins and
+/// the last one ends, as group and as point.
+fn pieces(offsets: &[u32], most: usize) -> Vec<(usize, usize)> {
+    let mut cuts = vec![(0, 0)];
+    let mut begin = 0;
+    for (group, pair) in offsets.windows(2).enumerate() {
+        if pair[1] as usize - begin > most && pair[0] as usize > begin {
+            begin = pair[0] as usize;
+            cuts.push((group, begin));
+        }
+    }
+    if let [_, .., end] = offsets {
+        cuts.push((offsets.len() - 1, *end as usize));
+    }
+    cuts
 }
 
 /// Whether `gradients` are those of these layers.

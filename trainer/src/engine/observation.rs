@@ -56,6 +56,12 @@ pub trait Observation: Sync {
     /// Points a group has, at least 1; the network is evaluated at a whole number of groups.
     fn group(&self) -> usize;
 
+    /// Where groups of different sizes lie: group i has points `offsets[i]..offsets[i + 1]`, at least one.
+    /// Without it every group has [`Observation::group`] points.
+    fn offsets(&self) -> Option<&[u32]> {
+        None
+    }
+
     /// The part of the loss that groups `first..` have, from their values `y` `[groups·group, outputs]`; writes its
     /// gradient with respect to these to `dy`, every entry (on entry it holds anything).
     ///

@@ -5,6 +5,7 @@ mod colour;
 mod comparison;
 mod heat;
 mod loss;
+mod views;
 
 use std::{io::Cursor, path::Path, sync::Once};
 
@@ -19,6 +20,7 @@ pub use chart::{Chart, Line, Spacing, Stroke, mosaic};
 pub use comparison::{comparison, sheet};
 pub use heat::{HeatMap, Surface};
 pub use loss::{CurvePoint, loss_curve};
+pub use views::{ViewPanels, rgb, views};
 
 use crate::{
     error::{Error, Result},

@@ -6,6 +6,7 @@ mod image;
 mod random_field;
 mod square;
 mod table;
+pub mod views;
 
 use std::{fmt, path::Path};
 
@@ -64,7 +65,8 @@ impl Quantity {
         Self { name: clean(name), unit: clean(unit), lo, hi }
     }
 
-    fn describe(list: &[Self]) -> String {
+    /// A list of them as a model file describes it.
+    pub fn describe(list: &[Self]) -> String {
         let each: Vec<String> = list
             .iter()
             .map(|q| {

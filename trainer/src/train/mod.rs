@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod progress;
 pub mod run_folder;
 mod schedule;
+mod ssim;
 
 pub use batch::Batches;
 pub use checkpoint::Checkpoint;
@@ -15,3 +16,4 @@ pub use metrics::Metrics;
 pub use progress::Progress;
 pub use run_folder::RunFolder;
 pub use schedule::Schedule;
+pub use ssim::ssim;

@@ -25,7 +25,7 @@ use self::{
     layout::Layout,
     tile::{Frequencies, Net, Tile},
 };
-use super::{AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, whole_groups};
+use super::{AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, pieces, whole_groups};
 use crate::{
     error::Result,
     network::{DenseNetwork, DenseSpec, HostDense, Network, Parameter},
@@ -67,6 +67,49 @@ enum Look<'a> {
     Loaded { batch: Batch<'a>, loss: Loss },
     /// These points `[n, inputs]`.
     Fresh { x: &'a [f32], inputs: usize, observation: &'a dyn Observation },
+}
+
+/// How a batch is cut into tiles of whole groups.
+struct Tiles {
+    /// Points of a group, where all have as many.
+    group: usize,
+    /// Points of the largest tile.
+    largest: usize,
+    /// Group and point at which each tile begins, and where the last ends, where groups differ.
+    cuts: Option<Vec<(usize, usize)>>,
+}
+
+impl Tiles {
+    fn new(points: usize, look: Look<'_>) -> Self {
+        let equal = |group: usize| Self { group, largest: (TILE / group).max(1) * group, cuts: None };
+        let Look::Fresh { observation, .. } = look else { return equal(1) };
+        let Some(offsets) = observation.offsets() else { return equal(observation.group()) };
+        let cuts = pieces(offsets, TILE);
+        let largest = cuts.windows(2).map(|pair| pair[1].1 - pair[0].1).max().unwrap_or(points);
+        Self { group: 1, largest, cuts: Some(cuts) }
+    }
+
+    fn parts(&self, points: usize) -> usize {
+        let most = self.cuts.as_ref().map_or(PARTS, |cuts| PARTS.min(cuts.len() - 1));
+        points.div_ceil(PART.max(self.largest)).clamp(1, most.max(1))
+    }
+
+    /// Hands the tiles of one part, first group and points, to `each`.
+    fn of_part(&self, part: usize, parts: usize, points: usize, mut each: impl FnMut(usize, Range<usize>)) {
+        if let Some(cuts) = &self.cuts {
+            let tiles = cuts.len() - 1;
+            for n in part * tiles / parts..(part + 1) * tiles / parts {
+                each(cuts[n].0, cuts[n].1..cuts[n + 1].1);
+            }
+            return;
+        }
+        let step = if self.group == 1 { 16 } else { self.group };
+        let size = points.div_ceil(parts).next_multiple_of(step);
+        let (from, to) = ((part * size).min(points), ((part + 1) * size).min(points));
+        for start in (from..to).step_by(self.largest) {
+            each(start / self.group, start..to.min(start + self.largest));
+        }
+    }
 }
 
 /// The samples trained on.
@@ -171,25 +214,21 @@ impl FusedEngine {
 
     /// Takes `points` points, whole groups, through and back, times `weight`; their gradient is added to what is
     /// gathered.
-    fn pass(&mut self, points: usize, group: usize, weight: f32, look: Look<'_>) -> f64 {
-        // Tiles and parts are whole groups.
-        let tile = (TILE / group).max(1) * group;
-        let parts = points.div_ceil(PART.max(tile)).clamp(1, PARTS);
-        let step = if group == 1 { 16 } else { group };
-        let size = points.div_ceil(parts).next_multiple_of(step);
-        self.parts.retain(|p| p.room >= tile);
+    fn pass(&mut self, points: usize, weight: f32, look: Look<'_>) -> f64 {
+        let tiles = Tiles::new(points, look);
+        let parts = tiles.parts(points);
+        self.parts.retain(|p| p.room >= tiles.largest);
         while self.parts.len() < parts {
-            self.parts.push(self.new_part(tile.max(TILE)));
+            self.parts.push(self.new_part(tiles.largest.max(TILE)));
         }
         let mut work = std::mem::take(&mut self.parts);
         let (net, data, frequencies) = (self.net(), &self.data, self.frequencies.as_ref());
         let run = |(n, part): (usize, &mut Part)| {
             part.tile.loss = 0.0;
             part.tile.gradient.fill(0.0);
-            let (from, to) = ((n * size).min(points), ((n + 1) * size).min(points));
-            for start in (from..to).step_by(tile) {
-                part.train(net, data, frequencies, look, start..to.min(start + tile), weight);
-            }
+            tiles.of_part(n, parts, points, |first, range| {
+                part.train(net, data, frequencies, look, first, range, weight);
+            });
         };
         if parts == 1 || rayon::current_num_threads() == 1 {
             work[..parts].iter_mut().enumerate().for_each(run);
@@ -216,13 +255,15 @@ impl FusedEngine {
 }
 
 impl Part {
-    /// The points `range` of what is looked at, forward and back.
+    /// The points `range` of what is looked at, whose first group is `first`, forward and back.
+    #[expect(clippy::too_many_arguments, reason = "what a pass has in common, and where it stands")]
     fn train(
         &mut self,
         net: Net<'_>,
         data: &Data,
         frequencies: Option<&Frequencies>,
         look: Look<'_>,
+        first: usize,
         range: Range<usize>,
         weight: f32,
     ) {
@@ -260,7 +301,7 @@ impl Part {
         self.tile.train(net, features, points, |y, dy| match look {
             Look::Loaded { loss, .. } => loss.pull(y, &target[..y.len()], weight, dy),
             Look::Fresh { observation, .. } => {
-                let loss = observation.pull(range.start / observation.group(), y, dy);
+                let loss = observation.pull(first, y, dy);
                 if weight != 1.0 {
                     dy.iter_mut().for_each(|d| *d *= weight);
                 }
@@ -305,14 +346,14 @@ impl Engine for FusedEngine {
             Batch::Indices(indices) => indices.len(),
         };
         let count = (points * self.data.outputs) as f64;
-        Ok(self.pass(points, 1, (weight / count) as f32, Look::Loaded { batch, loss }) / count)
+        Ok(self.pass(points, (weight / count) as f32, Look::Loaded { batch, loss }) / count)
     }
 
     fn observe(&mut self, x: &[f32], observation: &dyn Observation, weight: f64) -> Result<f64> {
         let inputs = self.network.architecture.inputs;
         let points = x.len() / inputs;
         whole_groups(observation, points)?;
-        Ok(self.pass(points, observation.group(), weight as f32, Look::Fresh { x, inputs, observation }))
+        Ok(self.pass(points, weight as f32, Look::Fresh { x, inputs, observation }))
     }
 
     fn observe_dense(&mut self, gradients: &[DenseGradient]) -> Result<()> {

@@ -33,6 +33,11 @@ fn observations() {
 }
 
 #[test]
+fn groups_of_different_sizes() {
+    contract::uneven_groups(make);
+}
+
+#[test]
 fn cross_entropy() {
     contract::cross_entropy(make);
 }

@@ -1,0 +1,14 @@
+//! 2 Where we look: rays of a camera, where space may be empty, and samples along rays.
+
+mod bundle;
+mod camera;
+mod march;
+mod occupancy;
+mod region;
+
+pub use bundle::{Bundle, Frame, Span};
+pub(crate) use camera::look_at;
+pub use camera::{Camera, Ray};
+pub use march::{March, Sample};
+pub use occupancy::Occupancy;
+pub use region::Region;
