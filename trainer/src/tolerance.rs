@@ -14,6 +14,9 @@ pub const GRADIENT: f64 = 1e-5;
 /// a few thousand f32 operations, times a SIREN's amplification.
 pub const FORWARD: f64 = 3e-5;
 
+/// Sine and cosine of the fused engine against f64, absolute.
+pub const SINE: f64 = 2.5e-7;
+
 /// Folding in f64 against the unfolded network in f64, relative.
 pub const FOLD: f64 = 1e-11;
 

@@ -1,16 +1,29 @@
 //! `rwf bench`
 
+use std::path::PathBuf;
+
 use crate::{
     engine::EngineChoice,
     error::{Error, Result},
     network::Parameterization,
-    task::bench::{Timing, best_rate, cases},
+    task::{
+        bench::{Timing, best_rate, cases},
+        peers::{self, PeerTiming},
+    },
 };
+
+/// Whom to race.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Against {
+    /// JAX and PyTorch, by our scripts
+    Python,
+}
 
 /// Time training steps, engine beside engine, against the machine's matrix products
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  rwf bench\n  rwf bench --cases a,e --threads 2 --params rwf,plain --seconds 5\n\n\
+    after_help = "Examples:\n  rwf bench\n  rwf bench --cases a,e --threads 2 --params rwf,plain --seconds 5\n  \
+    rwf bench --engines fused --against python --python venv/bin/python\n\n\
     The bound is the time of the step's matrix products alone at the best rate measured in this run."
 )]
 pub(super) struct Args {
@@ -29,6 +42,12 @@ pub(super) struct Args {
     /// Seconds for each engine, parameterization and case
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Time the same steps elsewhere, in the same run
+    #[arg(long)]
+    against: Option<Against>,
+    /// Python with the packages of trainer/benches/peers/requirements.txt
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
@@ -53,15 +72,21 @@ pub(super) fn run(args: &Args) -> Result<()> {
             .num_threads(threads)
             .build()
             .map_err(|e| Error::Training(format!("cannot start {threads} threads: {e}")))?;
+        let mut ours = Vec::new();
         pool.install(|| -> Result<()> {
             let rate = best_rate();
             println!("matrix products, {threads} thread(s): {rate:.0} GFLOP/s at best");
             for case in known.iter().filter(|c| args.cases.contains(&letter(c.name))) {
                 let timings = case.run(&args.engines, &args.params, threads, args.seconds, rate)?;
                 timings.iter().for_each(print);
+                ours.extend(timings);
             }
             Ok(())
         })?;
+        if args.against == Some(Against::Python) {
+            let theirs = peers::training(&args.python, &args.cases, threads, args.seconds)?;
+            theirs.iter().for_each(|peer| print_peer(peer, &ours));
+        }
     }
     Ok(())
 }
@@ -79,5 +104,18 @@ fn print(t: &Timing) {
         t.bound_ms,
         t.median_ms / t.bound_ms,
         t.steps
+    );
+}
+
+/// A peer's line, with how many times longer it took than our fastest engine with RWF layers.
+fn print_peer(peer: &PeerTiming, ours: &[Timing]) {
+    let same = ours.iter().filter(|t| t.case.starts_with(&peer.case) && t.parameterization == "rwf");
+    let ratio = match same.map(|t| t.median_ms).min_by(f64::total_cmp) {
+        Some(ms) => format!("{:.2} times ours", peer.median_ms / ms),
+        None => String::new(),
+    };
+    println!(
+        "{:<28} {:>7} {:<19} {:>10.3} {:>10.3}   {ratio}",
+        peer.case, peer.threads, peer.peer, peer.median_ms, peer.min_ms
     );
 }

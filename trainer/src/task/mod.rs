@@ -6,4 +6,5 @@ pub mod decode;
 pub mod export;
 pub mod fit;
 pub mod inspect;
+pub mod peers;
 pub mod quantize;

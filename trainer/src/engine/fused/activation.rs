@@ -1,5 +1,4 @@
-//! Bias, activation and slope in one pass over a tile, and the way back in another; vectorised for the widest
-//! registers the machine has.
+//! Activations in place and their slopes, and the way back; vectorised for the widest registers the machine has.
 
 use pulp::Arch;
 use rwf_runtime::{
@@ -7,29 +6,31 @@ use rwf_runtime::{
     math::{Math, Polynomial},
 };
 
+use super::sine::{sin_cos, sine};
+
 /// Whether the slope follows from the value, so that none need be kept.
 pub(super) fn slope_from_value(kind: Activation) -> bool {
     matches!(kind, Activation::Identity | Activation::Relu | Activation::Tanh | Activation::Sigmoid)
 }
 
-/// z <- act(z + bias), row by row; `slope` <- act'(z + bias) for activations whose slope does not follow from the value.
-pub(super) fn forward(kind: Activation, z: &mut [f32], bias: &[f32], slope: Option<&mut [f32]>) {
+/// z <- act(z); `slope` <- act'(z) for activations whose slope does not follow from the value.
+pub(super) fn forward(kind: Activation, z: &mut [f32], slope: Option<&mut [f32]>) {
+    if kind == Activation::Sine {
+        return sine(z, slope);
+    }
     Arch::new().dispatch(
         #[inline(always)]
         || match kind {
-            Activation::Identity => values(z, bias, |x| x),
-            Activation::Relu => values(z, bias, |x| if x < 0.0 { 0.0 } else { x }),
-            Activation::Tanh => values(z, bias, Polynomial::tanh),
-            Activation::Sigmoid => values(z, bias, Polynomial::sigmoid),
-            Activation::Sine => {
-                both(z, bias, slope, Polynomial::sin_turns, |x, _| std::f32::consts::TAU * Polynomial::cos_turns(x))
-            }
-            Activation::Gelu => both(z, bias, slope, Polynomial::gelu, |x, _| {
+            Activation::Identity | Activation::Sine => {}
+            Activation::Relu => values(z, |x| if x < 0.0 { 0.0 } else { x }),
+            Activation::Tanh => values(z, Polynomial::tanh),
+            Activation::Sigmoid => values(z, Polynomial::sigmoid),
+            Activation::Gelu => both(z, slope, Polynomial::gelu, |x, _| {
                 const K: f32 = 0.797_884_6;
                 let t = Polynomial::tanh(K * (x + 0.044_715 * (x * x * x)));
                 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * K * (1.0 + 3.0 * 0.044_715 * x * x)
             }),
-            Activation::Swish => both(z, bias, slope, Polynomial::swish, |x, y| {
+            Activation::Swish => both(z, slope, Polynomial::swish, |x, y| {
                 let s = Polynomial::sigmoid(x);
                 s + y * (1.0 - s)
             }),
@@ -38,56 +39,37 @@ pub(super) fn forward(kind: Activation, z: &mut [f32], bias: &[f32], slope: Opti
 }
 
 #[inline(always)]
-fn values(z: &mut [f32], bias: &[f32], f: impl Fn(f32) -> f32) {
-    for row in z.chunks_exact_mut(bias.len()) {
-        for (z, b) in row.iter_mut().zip(bias) {
-            *z = f(*z + b);
-        }
-    }
+fn values(z: &mut [f32], f: impl Fn(f32) -> f32) {
+    z.iter_mut().for_each(|z| *z = f(*z));
 }
 
 #[inline(always)]
-fn both(
-    z: &mut [f32],
-    bias: &[f32],
-    slope: Option<&mut [f32]>,
-    f: impl Fn(f32) -> f32,
-    derivative: impl Fn(f32, f32) -> f32,
-) {
-    let Some(slope) = slope else { return values(z, bias, f) };
-    for (row, slope) in z.chunks_exact_mut(bias.len()).zip(slope.chunks_exact_mut(bias.len())) {
-        for ((z, b), d) in row.iter_mut().zip(bias).zip(slope) {
-            let x = *z + b;
-            let y = f(x);
-            *d = derivative(x, y);
-            *z = y;
-        }
+fn both(z: &mut [f32], slope: Option<&mut [f32]>, f: impl Fn(f32) -> f32, derivative: impl Fn(f32, f32) -> f32) {
+    let Some(slope) = slope else { return values(z, f) };
+    for (z, d) in z.iter_mut().zip(slope) {
+        let x = *z;
+        *z = f(x);
+        *d = derivative(x, *z);
     }
 }
 
-/// g <- g·act', and its columns added to `bias_gradient`; `y` are the values, `slope` what [`forward`] kept.
-pub(super) fn backward(kind: Activation, g: &mut [f32], y: &[f32], slope: &[f32], bias_gradient: &mut [f32]) {
+/// g <- g·act'; `y` are the values, `slope` what [`forward`] kept.
+pub(super) fn backward(kind: Activation, g: &mut [f32], y: &[f32], slope: &[f32]) {
     Arch::new().dispatch(
         #[inline(always)]
         || match kind {
-            Activation::Identity => back(g, y, bias_gradient, |g, _| g),
-            Activation::Relu => back(g, y, bias_gradient, |g, y| if y > 0.0 { g } else { 0.0 }),
-            Activation::Tanh => back(g, y, bias_gradient, |g, y| g * (1.0 - y * y)),
-            Activation::Sigmoid => back(g, y, bias_gradient, |g, y| g * (y * (1.0 - y))),
-            Activation::Sine | Activation::Gelu | Activation::Swish => back(g, slope, bias_gradient, |g, d| g * d),
+            Activation::Identity => {}
+            Activation::Relu => back(g, y, |g, y| if y > 0.0 { g } else { 0.0 }),
+            Activation::Tanh => back(g, y, |g, y| g * (1.0 - y * y)),
+            Activation::Sigmoid => back(g, y, |g, y| g * (y * (1.0 - y))),
+            Activation::Sine | Activation::Gelu | Activation::Swish => back(g, slope, |g, d| g * d),
         },
     );
 }
 
 #[inline(always)]
-fn back(g: &mut [f32], with: &[f32], bias_gradient: &mut [f32], f: impl Fn(f32, f32) -> f32) {
-    let n = bias_gradient.len();
-    for (g, with) in g.chunks_exact_mut(n).zip(with.chunks_exact(n)) {
-        for ((g, with), b) in g.iter_mut().zip(with).zip(bias_gradient.iter_mut()) {
-            *g = f(*g, *with);
-            *b += *g;
-        }
-    }
+fn back(g: &mut [f32], with: &[f32], f: impl Fn(f32, f32) -> f32) {
+    g.iter_mut().zip(with).for_each(|(g, with)| *g = f(*g, *with));
 }
 
 /// h <- h·(u - v) + v, the gate of a modified MLP (Wang et al. 2021), keeping the activation in `a`.
@@ -120,16 +102,8 @@ pub(super) fn gate_backward(g: &mut [f32], a: &[f32], (u, v): (&[f32], &[f32]), 
 
 /// sin(2πt) and cos(2πt) of every phase in turns, into a row's features behind its first `raw` ones.
 pub(super) fn features(turns: &[f32], frequencies: usize, raw: usize, out: &mut [f32]) {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (t, out) in turns.chunks_exact(frequencies).zip(out.chunks_exact_mut(raw + 2 * frequencies)) {
-                let (sin, cos) = out[raw..].split_at_mut(frequencies);
-                for ((t, s), c) in t.iter().zip(sin).zip(cos) {
-                    *s = Polynomial::sin_turns(*t);
-                    *c = Polynomial::cos_turns(*t);
-                }
-            }
-        },
-    );
+    for (t, out) in turns.chunks_exact(frequencies).zip(out.chunks_exact_mut(raw + 2 * frequencies)) {
+        let (sin, cos) = out[raw..].split_at_mut(frequencies);
+        sin_cos(t, sin, cos);
+    }
 }

@@ -1,6 +1,9 @@
 //! From trained numbers to dense layers, and dense gradients back to trained numbers, in place.
 
-use super::layout::Slot;
+use super::{
+    layout::Slot,
+    panel::{PANEL, Row, pack, pack_transposed, padded, panels},
+};
 use crate::network::{DenseSpec, Parameterization, Per, Scale};
 
 /// A dense layer in f32.
@@ -14,6 +17,12 @@ pub(super) struct Dense {
     pub(super) kernel: Vec<f32>,
     /// Biases `[out]`.
     pub(super) bias: Vec<f32>,
+    /// The kernel in panels `[out/16][in][16]`.
+    pub(super) panels: Vec<Row>,
+    /// Its transpose in panels `[in/16][out][16]`.
+    pub(super) transposed: Vec<Row>,
+    /// The biases in panels `[out/16][16]`.
+    pub(super) bias_panels: Vec<Row>,
     /// What multiplies each column of the trained weights, gain and all, `[out]`.
     column: Vec<f32>,
     /// Length of each column of the trained weights, for weight normalization, `[out]`.
@@ -26,7 +35,11 @@ impl Dense {
     pub(super) fn new(spec: &DenseSpec) -> Self {
         let (inputs, outputs) = (spec.inputs, spec.outputs);
         let zeros = |n| vec![0.0; n];
+        let rows = |n| vec![[0.0; PANEL]; n];
         Self {
+            panels: rows(panels(outputs) * inputs),
+            transposed: rows(panels(inputs) * outputs),
+            bias_panels: rows(panels(outputs)),
             inputs,
             outputs,
             kernel: zeros(inputs * outputs),
@@ -73,6 +86,9 @@ impl Dense {
         for ((b, raw), c) in self.bias.iter_mut().zip(bias).zip(&self.column) {
             *b = raw * if slope { *c } else { gain };
         }
+        pack(&mut self.panels, &self.kernel, self.outputs);
+        pack_transposed(&mut self.transposed, &self.kernel, self.outputs);
+        self.bias_panels.iter_mut().zip(self.bias.chunks(PANEL)).for_each(|(p, b)| *p = padded(b));
     }
 
     /// Turns the gradient of the dense kernel and bias, written where weight and bias lie in `gradient`, into that of

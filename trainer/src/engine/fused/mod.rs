@@ -5,9 +5,13 @@
 mod activation;
 mod factors;
 mod jet;
+mod kernel;
 mod layout;
+mod linear;
 mod matrix;
 mod optimizer;
+mod panel;
+mod sine;
 mod thin;
 mod tile;
 
@@ -23,6 +27,8 @@ use rayon::prelude::*;
 use self::{
     factors::Dense,
     layout::Layout,
+    linear::{Place, add_to, places},
+    panel::{PANEL, Row},
     tile::{Frequencies, Net, Tile},
 };
 use super::{AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, pieces, whole_groups};
@@ -32,7 +38,7 @@ use crate::{
 };
 
 /// Points of a tile: what it leaves behind fits the second cache up to widths of 256.
-const TILE: usize = 128;
+const TILE: usize = 96;
 /// Parts a batch is divided into, each with a gradient of its own; the sum over parts has a fixed order, so that the
 /// result does not depend on the number of threads.
 const PARTS: usize = 16;
@@ -55,6 +61,9 @@ pub struct FusedEngine {
     /// Whether there are any.
     gathered: bool,
     dense: Vec<Dense>,
+    /// Where the gradients of dense layers lie in those of tiles, and one such.
+    places: Vec<Place>,
+    sum: Vec<Row>,
     data: Data,
     /// Workspaces of the parts of a batch.
     parts: Vec<Part>,
@@ -165,7 +174,8 @@ impl FusedEngine {
     pub fn new(network: &Network, parameters: &[Parameter]) -> Result<Self> {
         let layout = Layout::new(network);
         let zeros = || vec![0.0; layout.len];
-        let specs = network.encoders.iter().chain(&network.layers);
+        let dense: Vec<Dense> = network.encoders.iter().chain(&network.layers).map(Dense::new).collect();
+        let (places, rows) = places(&dense, network.encoders.len());
         let mut engine = Self {
             frequencies: network.mapping.as_ref().map(|m| Frequencies::new(m, network.architecture.mapping)),
             trained: zeros(),
@@ -173,7 +183,9 @@ impl FusedEngine {
             second: zeros(),
             gradient: zeros(),
             gathered: false,
-            dense: specs.map(Dense::new).collect(),
+            dense,
+            places,
+            sum: vec![[0.0; PANEL]; rows],
             data: Data::default(),
             parts: Vec::new(),
             network: network.clone(),
@@ -191,7 +203,7 @@ impl FusedEngine {
     }
 
     fn net(&self) -> Net<'_> {
-        Net { architecture: &self.network.architecture, dense: &self.dense, layout: &self.layout }
+        Net { architecture: &self.network.architecture, dense: &self.dense, places: &self.places }
     }
 
     fn new_part(&self, points: usize) -> Part {
@@ -199,7 +211,7 @@ impl FusedEngine {
         let architecture = &self.network.architecture;
         let turns = self.frequencies.as_ref().map_or(0, Frequencies::width);
         Part {
-            tile: Tile::new(&self.network, &self.layout, points, true),
+            tile: Tile::new(&self.network, points, Some(self.sum.len())),
             room: points,
             gathered: room(self.data.width),
             features: room(architecture.features()),
@@ -225,7 +237,7 @@ impl FusedEngine {
         let (net, data, frequencies) = (self.net(), &self.data, self.frequencies.as_ref());
         let run = |(n, part): (usize, &mut Part)| {
             part.tile.loss = 0.0;
-            part.tile.gradient.fill(0.0);
+            part.tile.gradient.fill([0.0; PANEL]);
             tiles.of_part(n, parts, points, |first, range| {
                 part.train(net, data, frequencies, look, first, range, weight);
             });
@@ -235,11 +247,25 @@ impl FusedEngine {
         } else {
             work[..parts].par_iter_mut().enumerate().with_max_len(1).for_each(run);
         }
-        optimizer::sum(&mut self.gradient, self.gathered, parts, |n| &work[n].tile.gradient);
-        self.gathered = true;
+        self.gather(parts, |n| &work[n].tile.gradient);
         let loss = work[..parts].iter().map(|p| p.tile.loss).sum();
         self.parts = work;
         loss
+    }
+
+    /// Adds the gradients of `parts` parts to what is gathered.
+    fn gather<'a>(&mut self, parts: usize, gradient: impl Fn(usize) -> &'a [Row] + Sync) {
+        optimizer::sum(self.sum.as_flattened_mut(), parts, |n| gradient(n).as_flattened());
+        if !std::mem::replace(&mut self.gathered, true) {
+            self.gradient.fill(0.0);
+        }
+        for (slot, place) in self.layout.slots.iter().zip(&self.places) {
+            let [weight, bias] = self
+                .gradient
+                .get_disjoint_mut([slot.weight.clone(), slot.bias.clone()])
+                .expect("tensors do not overlap");
+            add_to(&self.sum, place, weight, bias);
+        }
     }
 
     /// Turns what is gathered into the gradient of what is trained; afterwards nothing is.
@@ -298,7 +324,7 @@ impl Part {
             _ => x,
         };
         let target = &self.target;
-        self.tile.train(net, features, points, |y, dy| match look {
+        self.tile.train(net, features, |y, dy| match look {
             Look::Loaded { loss, .. } => loss.pull(y, &target[..y.len()], weight, dy),
             Look::Fresh { observation, .. } => {
                 let loss = observation.pull(first, y, dy);
@@ -394,7 +420,7 @@ impl Engine for FusedEngine {
         // Few tiles a piece, so that rooms are made seldom.
         let piece = 8 * TILE;
         out.par_chunks_mut(piece * outputs).zip(x.par_chunks(piece * inputs)).for_each(|(out, x)| {
-            let mut tile = Tile::new(&self.network, &self.layout, TILE, false);
+            let mut tile = Tile::new(&self.network, TILE, None);
             let (mut features, mut turns) = (vec![0.0; TILE * width], vec![0.0; TILE * width]);
             for (out, x) in out.chunks_mut(TILE * outputs).zip(x.chunks(TILE * inputs)) {
                 let points = x.len() / inputs;
@@ -406,7 +432,7 @@ impl Engine for FusedEngine {
                     }
                     None => x,
                 };
-                out.copy_from_slice(tile.forward(self.net(), features, points));
+                out.copy_from_slice(tile.forward(self.net(), features));
             }
         });
         Ok(out)

@@ -8,14 +8,12 @@ use crate::engine::AdamStep;
 /// Numbers one thread takes at a time; what they become does not depend on it.
 const PIECE: usize = 16 * 1024;
 
-/// sum <- Σ of `parts` lists, in their order, after what it holds when `add`.
-pub(super) fn sum<'a>(sum: &mut [f32], add: bool, parts: usize, list: impl Fn(usize) -> &'a Vec<f32> + Sync) {
+/// sum <- Σ of `parts` lists, in their order.
+pub(super) fn sum<'a>(sum: &mut [f32], parts: usize, list: impl Fn(usize) -> &'a [f32] + Sync) {
     let run = |(n, sum): (usize, &mut [f32])| {
         let range = n * PIECE..n * PIECE + sum.len();
-        if !add {
-            sum.copy_from_slice(&list(0)[range.clone()]);
-        }
-        for part in usize::from(!add)..parts {
+        sum.copy_from_slice(&list(0)[range.clone()]);
+        for part in 1..parts {
             let values = &list(part)[range.clone()];
             Arch::new().dispatch(
                 #[inline(always)]

@@ -75,12 +75,17 @@ fn pair(config: &NetworkConfig, points: usize) -> (FusedEngine, CandleEngine) {
     (fused, candle)
 }
 
-/// Largest difference of two lists of tensors, each relative to the largest number of its tensor.
+/// Largest difference of two lists of tensors, each relative to the largest number of its tensor, or of its layer where
+/// it is a sum over all of that.
 fn difference(a: &[Parameter], b: &[Parameter]) -> f64 {
-    let each = a.iter().zip(b).map(|(a, b)| {
-        assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
-        let largest = b.values.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
-        a.values.iter().zip(&b.values).map(|(a, b)| f64::from((a - b).abs() / largest)).fold(0.0, f64::max)
+    let layers = contract::layers_of(a);
+    let each = a.iter().zip(b).zip(&layers).map(|((a_one, b_one), layer)| {
+        assert_eq!((&a_one.name, &a_one.shape), (&b_one.name, &b_one.shape));
+        let scale = |n: usize| layers[n] == *layer && (a_one.values.len() == 1 || a[n].name == a_one.name);
+        let of_scale = b.iter().enumerate().filter(|(n, _)| scale(*n)).flat_map(|(_, p)| &p.values);
+        let largest = of_scale.fold(1e-6f32, |m, v| m.max(v.abs()));
+        let pairs = a_one.values.iter().zip(&b_one.values);
+        pairs.map(|(a, b)| f64::from((a - b).abs() / largest)).fold(0.0, f64::max)
     });
     each.fold(0.0, f64::max)
 }

@@ -1,107 +1,226 @@
-//! Layers with few inputs or few outputs, where a general matrix product spends its time on packing.
+//! Layers with few inputs or few outputs: these come row by row, the wide side in panels.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
+
+use super::{
+    kernel::{load, store},
+    panel::Row,
+};
 
 /// Most inputs or outputs of a thin layer.
 pub(super) const THIN: usize = 4;
 
-/// Lanes a sum is spread over, so that it is vectorised and its order still fixed.
-const LANES: usize = 16;
-
-/// z `[m, n]` = x `[m, k]` · w `[k, n]` for k <= [`THIN`].
-pub(super) fn few_inputs(z: &mut [f32], x: &[f32], w: &[f32], k: usize, n: usize) {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (z, x) in z.chunks_exact_mut(n).zip(x.chunks_exact(k)) {
-                z.iter_mut().zip(&w[..n]).for_each(|(z, w)| *z = x[0] * w);
-                for (x, w) in x.iter().zip(w.chunks_exact(n)).skip(1) {
-                    z.iter_mut().zip(w).for_each(|(z, w)| *z += x * w);
-                }
-            }
-        },
-    );
+/// Calls `$f::<K, ...>` for the number of thin columns.
+macro_rules! by_columns {
+    ($columns:expr, $op:ident $fields:tt) => {
+        match $columns {
+            1 => Arch::new().dispatch($op::<1> $fields),
+            2 => Arch::new().dispatch($op::<2> $fields),
+            3 => Arch::new().dispatch($op::<3> $fields),
+            4 => Arch::new().dispatch($op::<4> $fields),
+            other => unreachable!("a thin side has 1 to {THIN} columns, not {other}"),
+        }
+    };
 }
 
-/// dw `[k, n]` += x `[m, k]`ᵀ · g `[m, n]` for k <= [`THIN`].
-pub(super) fn few_inputs_gradient(dw: &mut [f32], x: &[f32], g: &[f32], k: usize, n: usize) {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (x, g) in x.chunks_exact(k).zip(g.chunks_exact(n)) {
-                for (x, dw) in x.iter().zip(dw.chunks_exact_mut(n)) {
-                    dw.iter_mut().zip(g).for_each(|(d, g)| *d += x * g);
-                }
-            }
-        },
-    );
+/// Calls `$self.run::<S, V>(simd)` for the vectors of a row.
+macro_rules! by_vectors {
+    ($self:ident, $simd:ident) => {
+        match S::F32_LANES {
+            16 => $self.run::<S, 1>($simd),
+            8 => $self.run::<S, 2>($simd),
+            4 => $self.run::<S, 4>($simd),
+            _ => $self.run::<S, 16>($simd),
+        }
+    };
 }
 
-/// z `[m, n]` = x `[m, k]` · w `[k, n]` for n <= [`THIN`]; `columns` has room for w transposed, `[n, k]`.
-pub(super) fn few_outputs(z: &mut [f32], x: &[f32], w: &[f32], columns: &mut [f32], k: usize, n: usize) {
-    transpose(columns, w, k, n);
-    let columns = &*columns;
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (z, x) in z.chunks_exact_mut(n).zip(x.chunks_exact(k)) {
-                for (z, w) in z.iter_mut().zip(columns.chunks_exact(k)) {
-                    *z = dot(x, w);
-                }
-            }
-        },
-    );
+/// One panel of z = x·w, each of the first `bias_rows` rows with the bias: x `[rows, k]`, w `[k][16]`, z `[rows][16]`.
+pub(super) fn few_inputs(z: &mut [Row], x: &[f32], w: &[Row], bias: &Row, bias_rows: usize) {
+    by_columns!(w.len(), FewInputs { z, x, w, bias, bias_rows });
 }
 
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let mut sum: f32 = a_blocks.remainder().iter().zip(b_blocks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_blocks.zip(b_blocks) {
-        for i in 0..LANES {
-            lanes[i] += a[i] * b[i];
+struct FewInputs<'a, const K: usize> {
+    z: &'a mut [Row],
+    x: &'a [f32],
+    w: &'a [Row],
+    bias: &'a Row,
+    bias_rows: usize,
+}
+
+impl<const K: usize> WithSimd for FewInputs<'_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        by_vectors!(self, simd);
+    }
+}
+
+impl<const K: usize> FewInputs<'_, K> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let bias = load::<S, V>(self.bias);
+        let mut w = [[simd.splat_f32s(0.0); V]; K];
+        for k in 0..K {
+            w[k] = load::<S, V>(&self.w[k]);
+        }
+        for (r, (z, x)) in self.z.iter_mut().zip(self.x.as_chunks::<K>().0).enumerate() {
+            let mut sum = if r < self.bias_rows { bias } else { [simd.splat_f32s(0.0); V] };
+            for k in 0..K {
+                let x = simd.splat_f32s(x[k]);
+                for v in 0..V {
+                    sum[v] = simd.mul_add_e_f32s(x, w[k][v], sum[v]);
+                }
+            }
+            store::<S, V>(z, sum);
         }
     }
-    lanes.iter().for_each(|l| sum += l);
-    sum
 }
 
-/// The way back of [`few_outputs`]: dw `[k, n]` += xᵀ·g and dx `[m, k]` = g `[m, n]` · wᵀ; `columns` has room for
-/// twice `[n, k]`.
-pub(super) fn few_outputs_backward(
-    dw: &mut [f32],
-    dx: &mut [f32],
-    (x, g, w): (&[f32], &[f32], &[f32]),
-    columns: &mut [f32],
-    (k, n): (usize, usize),
-) {
-    let (columns, sums) = columns.split_at_mut(n * k);
-    let sums = &mut sums[..n * k];
-    transpose(columns, w, k, n);
-    sums.fill(0.0);
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for ((x, g), dx) in x.chunks_exact(k).zip(g.chunks_exact(n)).zip(dx.chunks_exact_mut(k)) {
-                dx.iter_mut().zip(&columns[..k]).for_each(|(d, w)| *d = g[0] * w);
-                for (g, w) in g.iter().zip(columns.chunks_exact(k)).skip(1) {
-                    dx.iter_mut().zip(w).for_each(|(d, w)| *d += g * w);
-                }
-                for (g, s) in g.iter().zip(sums.chunks_exact_mut(k)) {
-                    s.iter_mut().zip(x).for_each(|(s, x)| *s += g * x);
-                }
-            }
-        },
-    );
-    for (i, row) in dw.chunks_exact_mut(n).enumerate() {
-        row.iter_mut().enumerate().for_each(|(o, d)| *d += sums[o * k + i]);
+/// One panel of dw += xᵀ·g: x `[rows, k]`, g `[rows][16]`, dw `[k][16]`.
+pub(super) fn few_inputs_gradient(dw: &mut [Row], x: &[f32], g: &[Row]) {
+    by_columns!(dw.len(), FewInputsGradient { dw, x, g });
+}
+
+struct FewInputsGradient<'a, const K: usize> {
+    dw: &'a mut [Row],
+    x: &'a [f32],
+    g: &'a [Row],
+}
+
+impl<const K: usize> WithSimd for FewInputsGradient<'_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        by_vectors!(self, simd);
     }
 }
 
-/// w `[k, n]` as `[n, k]`.
-fn transpose(out: &mut [f32], w: &[f32], k: usize, n: usize) {
-    for (i, row) in w.chunks_exact(n).enumerate() {
-        row.iter().enumerate().for_each(|(o, w)| out[o * k + i] = *w);
+impl<const K: usize> FewInputsGradient<'_, K> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let mut sums = [[simd.splat_f32s(0.0); V]; K];
+        for k in 0..K {
+            sums[k] = load::<S, V>(&self.dw[k]);
+        }
+        for (g, x) in self.g.iter().zip(self.x.as_chunks::<K>().0) {
+            let g = load::<S, V>(g);
+            for k in 0..K {
+                let x = simd.splat_f32s(x[k]);
+                for v in 0..V {
+                    sums[k][v] = simd.mul_add_e_f32s(x, g[v], sums[k][v]);
+                }
+            }
+        }
+        for k in 0..K {
+            store::<S, V>(&mut self.dw[k], sums[k]);
+        }
+    }
+}
+
+/// y `[rows, n]` = x·w, each of the first `bias_rows` rows with the bias: x `[k/16][rows][16]`, w transposed
+/// `[k/16][n][16]`.
+pub(super) fn few_outputs(y: &mut [f32], x: &[Row], w: &[Row], bias: &[f32], bias_rows: usize) {
+    by_columns!(bias.len(), FewOutputs { y, x, w, bias, bias_rows });
+}
+
+struct FewOutputs<'a, const N: usize> {
+    y: &'a mut [f32],
+    x: &'a [Row],
+    w: &'a [Row],
+    bias: &'a [f32],
+    bias_rows: usize,
+}
+
+impl<const N: usize> WithSimd for FewOutputs<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        by_vectors!(self, simd);
+    }
+}
+
+impl<const N: usize> FewOutputs<'_, N> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let y = self.y.as_chunks_mut::<N>().0;
+        let rows = y.len();
+        for (r, y) in y.iter_mut().enumerate() {
+            let mut sums = [[simd.splat_f32s(0.0); V]; N];
+            for (x, w) in self.x[r..].iter().step_by(rows).zip(self.w.as_chunks::<N>().0) {
+                let x = load::<S, V>(x);
+                for n in 0..N {
+                    let w = load::<S, V>(&w[n]);
+                    for v in 0..V {
+                        sums[n][v] = simd.mul_add_e_f32s(x[v], w[v], sums[n][v]);
+                    }
+                }
+            }
+            for n in 0..N {
+                let mut sum = sums[n][0];
+                for v in 1..V {
+                    sum = simd.add_f32s(sum, sums[n][v]);
+                }
+                let bias = if r < self.bias_rows { self.bias[n] } else { 0.0 };
+                y[n] = bias + simd.reduce_sum_f32s(sum);
+            }
+        }
+    }
+}
+
+/// The way back of [`few_outputs`]: dw, transposed as w, += and dx `[k/16][rows][16]` =, from g `[rows, n]`.
+pub(super) fn few_outputs_backward(dw: &mut [Row], dx: &mut [Row], x: &[Row], g: &[f32], w: &[Row], n: usize) {
+    by_columns!(n, FewOutputsBackward { dw, dx, x, g, w });
+}
+
+struct FewOutputsBackward<'a, const N: usize> {
+    dw: &'a mut [Row],
+    dx: &'a mut [Row],
+    x: &'a [Row],
+    g: &'a [f32],
+    w: &'a [Row],
+}
+
+impl<const N: usize> WithSimd for FewOutputsBackward<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        by_vectors!(self, simd);
+    }
+}
+
+impl<const N: usize> FewOutputsBackward<'_, N> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let g = self.g.as_chunks::<N>().0;
+        let panels = self.dx.chunks_exact_mut(g.len()).zip(self.x.chunks_exact(g.len()));
+        let weights = self.dw.as_chunks_mut::<N>().0.iter_mut().zip(self.w.as_chunks::<N>().0);
+        for ((dx, x), (dw, w)) in panels.zip(weights) {
+            let mut sums = [[simd.splat_f32s(0.0); V]; N];
+            let mut wide = sums;
+            for n in 0..N {
+                sums[n] = load::<S, V>(&dw[n]);
+                wide[n] = load::<S, V>(&w[n]);
+            }
+            for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
+                let x = load::<S, V>(x);
+                let mut back = [simd.splat_f32s(0.0); V];
+                for n in 0..N {
+                    let g = simd.splat_f32s(g[n]);
+                    for v in 0..V {
+                        back[v] = simd.mul_add_e_f32s(g, wide[n][v], back[v]);
+                        sums[n][v] = simd.mul_add_e_f32s(g, x[v], sums[n][v]);
+                    }
+                }
+                store::<S, V>(dx, back);
+            }
+            for n in 0..N {
+                store::<S, V>(&mut dw[n], sums[n]);
+            }
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! A tile of points through mapping and all layers and back, while everything it touches stays in cache.
 
+use pulp::Arch;
 use rwf_runtime::format::{Activation, Architecture, Mapping};
 
 use super::{
     activation,
     factors::Dense,
-    layout::Layout,
-    matrix::{add_transposed_product, product, product_transposed},
-    thin::{THIN, few_inputs, few_inputs_gradient, few_outputs, few_outputs_backward},
+    linear::{Features, Input, Output, Place, affine, input_gradient, weight_gradient},
+    panel::{PANEL, Row, panels},
 };
-use crate::network::{HostDense, Network};
+use crate::network::{DenseSpec, HostDense, Network};
 
 /// The fixed frequencies in f32.
 #[derive(Debug, Clone)]
@@ -45,12 +45,17 @@ impl Frequencies {
     /// Coordinates `[n, inputs]` to phases in turns `[n, frequencies]`.
     pub(super) fn phases(&self, x: &[f32], turns: &mut [f32]) {
         let m = self.bias.len();
-        if self.inputs <= THIN {
-            few_inputs(turns, x, &self.kernel, self.inputs, m);
-        } else {
-            product(turns, x, &self.kernel, (x.len() / self.inputs, self.inputs, m));
-        }
-        activation::forward(Activation::Identity, turns, &self.bias, None);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (turns, x) in turns.chunks_exact_mut(m).zip(x.chunks_exact(self.inputs)) {
+                    turns.copy_from_slice(&self.bias);
+                    for (x, kernel) in x.iter().zip(self.kernel.chunks_exact(m)) {
+                        turns.iter_mut().zip(kernel).for_each(|(t, k)| *t += x * k);
+                    }
+                }
+            },
+        );
     }
 
     /// Coordinates `[n, inputs]` to features `[n, width]`; `turns` has room for `[n, frequencies]`.
@@ -67,32 +72,59 @@ impl Frequencies {
     }
 }
 
-/// What one layer leaves behind for the way back, `[tile, out]` each.
+/// What one layer leaves behind for the way back, panels `[out/16][tile][16]`.
 #[derive(Debug, Clone)]
 struct Kept {
     /// What it hands on.
-    h: Vec<f32>,
+    h: Vec<Row>,
     /// Its activation, where a gate changes it before it is handed on.
-    a: Vec<f32>,
+    a: Vec<Row>,
     /// Slope of the activation, where it does not follow from the value.
-    slope: Vec<f32>,
+    slope: Vec<Row>,
+}
+
+impl Kept {
+    fn new(points: usize, width: usize, activation: Activation, gated: bool, train: bool) -> Self {
+        let room = |needed: bool| vec![[0.0; PANEL]; if needed { points * panels(width) } else { 0 }];
+        Self { h: room(true), a: room(gated), slope: room(train && !activation::slope_from_value(activation)) }
+    }
+
+    /// The affine part and activation of a layer.
+    fn forward(&mut self, dense: &Dense, kind: Activation, x: Input<'_>, points: usize) {
+        let (h, slope) = (&mut self.h[..panels(dense.outputs) * points], &mut self.slope);
+        affine(dense, x, h, (points, points), |j, z| {
+            let slope = (!slope.is_empty()).then(|| slope[j * points..(j + 1) * points].as_flattened_mut());
+            activation::forward(kind, z.as_flattened_mut(), slope);
+        });
+    }
+
+    /// From the gradient of the activation to that of its argument.
+    fn backward(&self, kind: Activation, g: &mut [Row], gated: bool) {
+        let y = if gated { &self.a } else { &self.h };
+        activation::backward(kind, g.as_flattened_mut(), y.as_flattened(), self.slope.as_flattened());
+    }
 }
 
 /// Room for a tile, and the gradient of the points that passed through.
 #[derive(Debug, Clone)]
 pub(super) struct Tile {
+    features: Features,
     encoders: Vec<Kept>,
-    layers: Vec<Kept>,
+    /// All layers but the last.
+    hidden: Vec<Kept>,
+    output: Output,
+    /// Values `[points, outputs]`, slope of their activation and gradient.
+    y: Vec<f32>,
+    slope: Vec<f32>,
+    dy: Vec<f32>,
     /// Gradient of a layer's output, and of its input.
-    g: Vec<f32>,
-    g_next: Vec<f32>,
+    g: Vec<Row>,
+    g_next: Vec<Row>,
     /// Gradients of the encoders' values.
-    du: Vec<f32>,
-    dv: Vec<f32>,
-    /// Room for thin layers.
-    columns: Vec<f32>,
-    /// d loss / d dense kernels and biases, where these lie in the flat buffer.
-    pub(super) gradient: Vec<f32>,
+    du: Vec<Row>,
+    dv: Vec<Row>,
+    /// d loss / d dense kernels and biases, in the places of their layers.
+    pub(super) gradient: Vec<Row>,
     /// Sum of what observations gave.
     pub(super) loss: f64,
 }
@@ -105,78 +137,75 @@ pub(super) struct Net<'a> {
     /// Dense layers, encoders first.
     pub(super) dense: &'a [Dense],
     /// Where gradients go.
-    pub(super) layout: &'a Layout,
+    pub(super) places: &'a [Place],
 }
 
 impl Net<'_> {
-    fn encoders(&self) -> usize {
-        if self.architecture.gate.is_some() { 2 } else { 0 }
-    }
-
     fn activation(&self, layer: usize) -> Activation {
         self.architecture.layers[layer].activation
     }
 }
 
 impl Tile {
-    /// For up to `points` points of `network`; `train` makes room for the way back.
-    pub(super) fn new(network: &Network, layout: &Layout, points: usize, train: bool) -> Self {
-        let gated = network.architecture.gate;
-        let last = network.layers.len() - 1;
-        let room = |width: usize, needed: bool| vec![0.0; if needed { points * width } else { 0 }];
-        let kept = |width, activation, gated| Kept {
-            h: room(width, true),
-            a: room(width, gated),
-            slope: room(width, train && !activation::slope_from_value(activation)),
-        };
-        let layers: Vec<Kept> = network
-            .layers
-            .iter()
-            .zip(&network.architecture.layers)
-            .enumerate()
-            .map(|(n, (spec, described))| kept(spec.outputs, described.activation, gated.is_some() && n < last))
-            .collect();
-        let encoders = network.encoders.iter().map(|e| kept(e.outputs, gated.expect("has a gate"), false)).collect();
-        let specs = || network.encoders.iter().chain(&network.layers);
-        let widest = specs().map(|s| s.inputs.max(s.outputs)).max().unwrap_or(0);
-        let hidden = network.encoders.first().map_or(0, |e| e.outputs);
-        let columns = specs().filter(|s| s.outputs <= THIN).map(|s| 2 * s.inputs * s.outputs).max().unwrap_or(0);
+    /// For up to `points` points of `network`; `gradient` rows make room for the way back.
+    pub(super) fn new(network: &Network, points: usize, gradient: Option<usize>) -> Self {
+        let gate = network.architecture.gate;
+        let train = gradient.is_some();
+        let (last, before) = network.layers.split_last().expect("a network has layers");
+        let hidden = before.iter().zip(&network.architecture.layers);
+        let specs = || network.encoders.iter().chain(before);
+        let widest = specs().map(|s| panels(s.outputs)).max().unwrap_or(0);
+        let encoded = network.encoders.first().map_or(0, |e| panels(e.outputs));
+        let rows = |panels: usize| vec![[0.0; PANEL]; if train { points * panels } else { 0 }];
+        let values = |needed: bool| vec![0.0; if needed { points * last.outputs } else { 0 }];
+        let sloped = !activation::slope_from_value(network.architecture.layers[before.len()].activation);
+        let encoder = |e: &DenseSpec| Kept::new(points, e.outputs, gate.expect("has a gate"), false, train);
         Self {
-            encoders,
-            layers,
-            g: room(widest, train),
-            g_next: room(widest, train),
-            du: room(hidden, train),
-            dv: room(hidden, train),
-            columns: vec![0.0; columns],
-            gradient: vec![0.0; if train { layout.len } else { 0 }],
+            features: Features::default(),
+            encoders: network.encoders.iter().map(encoder).collect(),
+            hidden: hidden.map(|(s, d)| Kept::new(points, s.outputs, d.activation, gate.is_some(), train)).collect(),
+            output: Output::default(),
+            y: values(true),
+            slope: values(train && sloped),
+            dy: values(train),
+            g: rows(widest),
+            g_next: rows(widest),
+            du: rows(encoded),
+            dv: rows(encoded),
+            gradient: vec![[0.0; PANEL]; gradient.unwrap_or(0)],
             loss: 0.0,
         }
     }
 
-    /// Values of `points` points with these features, `[points, features] -> [points, outputs]`.
-    pub(super) fn forward(&mut self, net: Net<'_>, features: &[f32], points: usize) -> &[f32] {
-        let encoders = net.encoders();
+    /// Values of points with these features, `[points, features] -> [points, outputs]`.
+    pub(super) fn forward(&mut self, net: Net<'_>, features: &[f32]) -> &[f32] {
+        let (inputs, points) = shape(net, features);
+        let x = self.features.input(features, inputs);
+        let gate = net.architecture.gate;
         for (kept, dense) in self.encoders.iter_mut().zip(net.dense) {
-            let gate = net.architecture.gate.expect("has encoders");
-            affine(&mut kept.h, features, dense, points, &mut self.columns);
-            act(gate, kept, dense, points);
+            kept.forward(dense, gate.expect("has encoders"), x, points);
         }
-        let last = self.layers.len() - 1;
-        for n in 0..=last {
-            let (before, now) = self.layers.split_at_mut(n);
+        let encoders = self.encoders.len();
+        for n in 0..self.hidden.len() {
+            let (before, now) = self.hidden.split_at_mut(n);
             let dense = &net.dense[encoders + n];
-            let x = before.last().map_or(features, |kept| &kept.h);
-            let kept = &mut now[0];
-            affine(&mut kept.h, x, dense, points, &mut self.columns);
-            act(net.activation(n), kept, dense, points);
-            if encoders > 0 && n < last {
-                let size = points * dense.outputs;
+            let size = panels(dense.outputs) * points;
+            let x = input(x, before, dense, points);
+            now[0].forward(dense, net.activation(n), x, points);
+            if encoders > 0 {
+                let Kept { h, a, .. } = &mut now[0];
                 let (u, v) = (&self.encoders[0].h[..size], &self.encoders[1].h[..size]);
-                activation::gate(&mut kept.h[..size], &mut kept.a[..size], u, v);
+                let (h, a) = (&mut h[..size], &mut a[..size]);
+                activation::gate(h.as_flattened_mut(), a.as_flattened_mut(), u.as_flattened(), v.as_flattened());
             }
         }
-        &self.layers[last].h[..points * net.dense[encoders + last].outputs]
+        let dense = &net.dense[encoders + self.hidden.len()];
+        let x = input(x, &self.hidden, dense, points);
+        let y = &mut self.y[..points * dense.outputs];
+        self.output.affine(dense, x, y, (points, points));
+        let slope = (!self.slope.is_empty()).then(|| &mut self.slope[..points * dense.outputs]);
+        activation::forward(net.activation(self.hidden.len()), y, slope);
+        y
     }
 
     /// Forward, `pull` from the values `[points, outputs]` to their gradient, and back: adds to [`Tile::loss`] what
@@ -185,84 +214,55 @@ impl Tile {
         &mut self,
         net: Net<'_>,
         features: &[f32],
-        points: usize,
         pull: impl FnOnce(&[f32], &mut [f32]) -> f64,
     ) {
-        self.forward(net, features, points);
-        let last = self.layers.len() - 1;
-        let size = points * net.dense[net.encoders() + last].outputs;
-        self.loss += pull(&self.layers[last].h[..size], &mut self.g[..size]);
-        let encoders = net.encoders();
-        self.du.fill(0.0);
-        self.dv.fill(0.0);
-        for n in (0..=last).rev() {
-            let dense = &net.dense[encoders + n];
-            let (before, now) = self.layers.split_at_mut(n);
-            let kept = &now[0];
-            let size = points * dense.outputs;
+        self.forward(net, features);
+        let (inputs, points) = shape(net, features);
+        let encoders = self.encoders.len();
+        let depth = self.hidden.len();
+        let dense = &net.dense[encoders + depth];
+        let (y, dy) = (&self.y[..points * dense.outputs], &mut self.dy[..points * dense.outputs]);
+        self.loss += pull(y, dy);
+        activation::backward(net.activation(depth), dy, y, &self.slope);
+        let first = self.features.again(features, inputs);
+        let dx = (depth > 0).then(|| &mut self.g[..panels(dense.inputs) * points]);
+        let place = &net.places[encoders + depth];
+        let x = input(first, &self.hidden[..depth], dense, points);
+        self.output.backward(dense, x, dy, (&mut self.gradient, place), dx, (points, points));
+        self.du.fill([0.0; PANEL]);
+        self.dv.fill([0.0; PANEL]);
+        for n in (0..depth).rev() {
+            let (dense, place, kept) = (&net.dense[encoders + n], &net.places[encoders + n], &self.hidden[n]);
+            let size = panels(dense.outputs) * points;
             let g = &mut self.g[..size];
-            let gated = encoders > 0 && n < last;
-            if gated {
+            if encoders > 0 {
                 let (u, v) = (&self.encoders[0].h[..size], &self.encoders[1].h[..size]);
-                let into = (&mut self.du[..size], &mut self.dv[..size]);
-                activation::gate_backward(g, &kept.a[..size], (u, v), into);
+                let into = (self.du[..size].as_flattened_mut(), self.dv[..size].as_flattened_mut());
+                let uv = (u.as_flattened(), v.as_flattened());
+                activation::gate_backward(g.as_flattened_mut(), kept.a[..size].as_flattened(), uv, into);
             }
-            let y = if gated { &kept.a } else { &kept.h };
-            let slot = &net.layout.slots[encoders + n];
-            activation::backward(net.activation(n), g, y, &kept.slope, &mut self.gradient[slot.bias.clone()]);
-            let x = before.last().map_or(features, |kept| &kept.h);
-            let x = &x[..points * dense.inputs];
-            let dw = &mut self.gradient[slot.weight.clone()];
-            if n == 0 {
-                weight_gradient(dw, x, g, dense, points);
-            } else {
-                let dx = &mut self.g_next[..points * dense.inputs];
-                if dense.outputs <= THIN {
-                    let shape = (dense.inputs, dense.outputs);
-                    few_outputs_backward(dw, dx, (x, g, &dense.kernel), &mut self.columns, shape);
-                } else {
-                    weight_gradient(dw, x, g, dense, points);
-                    product_transposed(dx, g, &dense.kernel, (points, dense.outputs, dense.inputs));
-                }
+            kept.backward(net.activation(n), g, encoders > 0);
+            weight_gradient(&mut self.gradient, place, input(first, &self.hidden[..n], dense, points), g, (points, points));
+            if n > 0 {
+                input_gradient(dense, g, &mut self.g_next[..panels(dense.inputs) * points], points);
                 std::mem::swap(&mut self.g, &mut self.g_next);
             }
         }
         for (n, g) in [&mut self.du, &mut self.dv].into_iter().enumerate().take(encoders) {
-            let (dense, kept, slot) = (&net.dense[n], &self.encoders[n], &net.layout.slots[n]);
-            let g = &mut g[..points * dense.outputs];
-            let gate = net.architecture.gate.expect("has encoders");
-            activation::backward(gate, g, &kept.h, &kept.slope, &mut self.gradient[slot.bias.clone()]);
-            let x = &features[..points * dense.inputs];
-            weight_gradient(&mut self.gradient[slot.weight.clone()], x, g, dense, points);
+            let g = &mut g[..panels(net.dense[n].outputs) * points];
+            self.encoders[n].backward(net.architecture.gate.expect("has encoders"), g, false);
+            weight_gradient(&mut self.gradient, &net.places[n], first, g, (points, points));
         }
     }
 }
 
-/// z = x·W, without the bias.
-fn affine(z: &mut [f32], x: &[f32], dense: &Dense, points: usize, columns: &mut [f32]) {
-    let (k, n) = (dense.inputs, dense.outputs);
-    let (z, x) = (&mut z[..points * n], &x[..points * k]);
-    if n <= THIN {
-        few_outputs(z, x, &dense.kernel, &mut columns[..n * k], k, n);
-    } else if k <= THIN {
-        few_inputs(z, x, &dense.kernel, k, n);
-    } else {
-        product(z, x, &dense.kernel, (points, k, n));
-    }
+/// Columns and rows of what goes into the first layer.
+fn shape(net: Net<'_>, features: &[f32]) -> (usize, usize) {
+    let inputs = net.dense[0].inputs;
+    (inputs, features.len() / inputs)
 }
 
-/// Bias and activation in place.
-fn act(kind: Activation, kept: &mut Kept, dense: &Dense, points: usize) {
-    let size = points * dense.outputs;
-    let slope = (!kept.slope.is_empty()).then(|| &mut kept.slope[..size]);
-    activation::forward(kind, &mut kept.h[..size], &dense.bias, slope);
-}
-
-/// dW += xᵀ·g
-fn weight_gradient(dw: &mut [f32], x: &[f32], g: &[f32], dense: &Dense, points: usize) {
-    if dense.inputs <= THIN {
-        few_inputs_gradient(dw, x, g, dense.inputs, dense.outputs);
-    } else {
-        add_transposed_product(dw, x, g, (dense.inputs, points, dense.outputs));
-    }
+/// What a layer behind these was handed.
+fn input<'a>(first: Input<'a>, before: &'a [Kept], dense: &Dense, rows: usize) -> Input<'a> {
+    before.last().map_or(first, |kept| Input::Panels(&kept.h[..panels(dense.inputs) * rows]))
 }

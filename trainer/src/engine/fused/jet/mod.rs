@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 pub use self::plan::{Combination, MAX_ORDER, Plan, Wanted};
 use self::{kernels::LANES, tile::JetTile};
-use super::{FusedEngine, optimizer};
+use super::FusedEngine;
 use crate::error::{Error, Result};
 
 /// Rows of a tile: what it leaves behind fits the second cache.
@@ -65,8 +65,7 @@ impl FusedEngine {
         extra: &mut [f64],
     ) -> Result<f64> {
         let parts = self.run(plan, x, observation, Some(weight as f32), extra.len())?;
-        optimizer::sum(&mut self.gradient, self.gathered, parts.len(), |n| &parts[n].tile.gradient);
-        self.gathered = true;
+        self.gather(parts.len(), |n| &parts[n].tile.gradient);
         for part in &parts {
             extra.iter_mut().zip(&part.extra).for_each(|(sum, g)| *sum += g);
         }
@@ -119,7 +118,7 @@ impl FusedEngine {
         let rows = plan.rows() * points;
         let frequencies = self.network.mapping.as_ref().map_or(0, |m| m.outputs);
         Part {
-            tile: JetTile::new(&self.network, &self.layout, plan, points),
+            tile: JetTile::new(&self.network, plan, points, self.sum.len()),
             x: vec![0.0; points * architecture.inputs],
             turns: vec![0.0; points * frequencies],
             features: vec![0.0; rows * architecture.features()],

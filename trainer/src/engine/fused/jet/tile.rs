@@ -6,205 +6,196 @@ use rwf_runtime::format::Activation;
 use super::{
     super::{
         factors::Dense,
-        layout::Layout,
-        matrix::{add_transposed_product, product, product_transposed},
-        thin::{THIN, few_inputs, few_inputs_gradient, few_outputs, few_outputs_backward},
+        linear::{Features, Input, Output, affine, input_gradient, weight_gradient},
+        panel::{PANEL, Row, panels},
         tile::Net,
     },
     kernels::{self, LANES},
     plan::Plan,
 };
-use crate::network::Network;
+use crate::network::{DenseSpec, Network};
 
-/// Jets `[rows, points, width]` one layer leaves behind for the way back.
+/// Jets one layer leaves behind for the way back, panels `[out/16][rows·points][16]`.
 #[derive(Debug, Clone)]
 struct Kept {
     /// Before the activation; empty where there is none.
-    z: Vec<f32>,
+    z: Vec<Row>,
     /// What it hands on.
-    h: Vec<f32>,
+    h: Vec<Row>,
     /// Its activation, where a gate changes it before it is handed on.
-    a: Vec<f32>,
+    a: Vec<Row>,
+}
+
+impl Kept {
+    fn new(rows: usize, width: usize, activation: Activation, gated: bool) -> Self {
+        let room = |needed: bool| vec![[0.0; PANEL]; if needed { rows * panels(width) } else { 0 }];
+        Self { z: room(activation != Activation::Identity), h: room(true), a: room(gated) }
+    }
+
+    /// The affine part and activation of a layer.
+    fn forward(&mut self, dense: &Dense, kind: Activation, x: Input<'_>, plan: &Plan, points: usize) {
+        let rows = plan.rows() * points;
+        let out = if self.a.is_empty() { &mut self.h } else { &mut self.a };
+        let size = panels(dense.outputs) * rows;
+        if kind == Activation::Identity {
+            return affine(dense, x, &mut out[..size], (rows, points), |_, _| ());
+        }
+        affine(dense, x, &mut self.z[..size], (rows, points), |j, z| {
+            let out = out[j * rows..(j + 1) * rows].as_flattened_mut();
+            kernels::forward(kind, plan, z.as_flattened(), out, points * PANEL);
+        });
+    }
+
+    /// From the gradient of the activation to that of its argument.
+    fn backward(&self, kind: Activation, g: &mut [Row], plan: &Plan, points: usize) {
+        if kind == Activation::Identity {
+            return;
+        }
+        let y = if self.a.is_empty() { &self.h } else { &self.a };
+        let rows = plan.rows() * points;
+        for ((g, z), y) in g.chunks_exact_mut(rows).zip(self.z.chunks_exact(rows)).zip(y.chunks_exact(rows)) {
+            let (g, z, y) = (g.as_flattened_mut(), z.as_flattened(), y.as_flattened());
+            kernels::backward(kind, plan, g, z, y, points * PANEL);
+        }
+    }
 }
 
 /// Room for a tile, and the gradient of the points that passed through.
 #[derive(Debug, Clone)]
 pub(super) struct JetTile {
+    features: Features,
     encoders: Vec<Kept>,
-    layers: Vec<Kept>,
+    /// All layers but the last.
+    hidden: Vec<Kept>,
+    output: Output,
+    /// Jets of the outputs, before and after their activation, and their gradient, `[rows, points, outputs]`.
+    z: Vec<f32>,
+    y: Vec<f32>,
+    dy: Vec<f32>,
     /// Gradient of a layer's output, and of its input.
-    g: Vec<f32>,
-    g_next: Vec<f32>,
-    du: Vec<f32>,
-    dv: Vec<f32>,
-    /// Room for thin layers.
-    columns: Vec<f32>,
-    /// d loss / d dense kernels and biases, where these lie in the flat buffer.
-    pub(super) gradient: Vec<f32>,
+    g: Vec<Row>,
+    g_next: Vec<Row>,
+    du: Vec<Row>,
+    dv: Vec<Row>,
+    /// d loss / d dense kernels and biases, in the places of their layers.
+    pub(super) gradient: Vec<Row>,
 }
 
 impl JetTile {
-    /// For up to `points` points, a multiple of 16, of `network`.
-    pub(super) fn new(network: &Network, layout: &Layout, plan: &Plan, points: usize) -> Self {
+    /// For up to `points` points, a multiple of 16, of `network`, with a gradient of so many rows.
+    pub(super) fn new(network: &Network, plan: &Plan, points: usize, gradient: usize) -> Self {
         assert!(points.is_multiple_of(LANES), "tiles are of whole lanes");
         let rows = plan.rows() * points;
-        let room = |width: usize, needed: bool| vec![0.0; if needed { rows * width } else { 0 }];
-        let last = network.layers.len() - 1;
         let gate = network.architecture.gate;
-        let kept = |width: usize, activation: Activation, gated: bool| Kept {
-            z: room(width, activation != Activation::Identity),
-            h: room(width, true),
-            a: room(width, gated),
-        };
-        let layers = network
-            .layers
-            .iter()
-            .zip(&network.architecture.layers)
-            .enumerate()
-            .map(|(n, (spec, described))| kept(spec.outputs, described.activation, gate.is_some() && n < last));
-        let specs = || network.encoders.iter().chain(&network.layers);
-        let widest = specs().map(|s| s.inputs.max(s.outputs)).max().unwrap_or(0);
-        let hidden = network.encoders.first().map_or(0, |e| e.outputs);
-        let columns = specs().filter(|s| s.outputs <= THIN).map(|s| 2 * s.inputs * s.outputs).max().unwrap_or(0);
+        let (last, before) = network.layers.split_last().expect("a network has layers");
+        let hidden = before.iter().zip(&network.architecture.layers);
+        let widest = network.encoders.iter().chain(before).map(|s| panels(s.outputs)).max().unwrap_or(0);
+        let encoded = network.encoders.first().map_or(0, |e| panels(e.outputs));
+        let room = |panels: usize| vec![[0.0; PANEL]; rows * panels];
+        let values = || vec![0.0; rows * last.outputs];
+        let encoder = |e: &DenseSpec| Kept::new(rows, e.outputs, gate.expect("has a gate"), false);
         Self {
-            encoders: network.encoders.iter().map(|e| kept(e.outputs, gate.expect("has a gate"), false)).collect(),
-            layers: layers.collect(),
-            g: room(widest, true),
-            g_next: room(widest, true),
-            du: room(hidden, true),
-            dv: room(hidden, true),
-            columns: vec![0.0; columns],
-            gradient: vec![0.0; layout.len],
+            features: Features::default(),
+            encoders: network.encoders.iter().map(encoder).collect(),
+            hidden: hidden.map(|(s, d)| Kept::new(rows, s.outputs, d.activation, gate.is_some())).collect(),
+            output: Output::default(),
+            z: values(),
+            y: values(),
+            dy: values(),
+            g: room(widest),
+            g_next: room(widest),
+            du: room(encoded),
+            dv: room(encoded),
+            gradient: vec![[0.0; PANEL]; gradient],
         }
     }
 
-    /// Jets of the outputs, `[rows, points, outputs]`, from those of the features.
-    pub(super) fn forward(&mut self, net: Net<'_>, plan: &Plan, features: &[f32], points: usize) -> &[f32] {
-        let encoders = self.encoders.len();
+    /// Jets of the outputs, `[rows, points, outputs]`, from those of the features; they stay for
+    /// [`JetTile::outputs_and_cotangents`].
+    pub(super) fn forward(&mut self, net: Net<'_>, plan: &Plan, features: &[f32], points: usize) {
+        let rows = plan.rows() * points;
+        let x = self.features.input(&features[..rows * net.dense[0].inputs], net.dense[0].inputs);
         for (kept, dense) in self.encoders.iter_mut().zip(net.dense) {
-            let gate = net.architecture.gate.expect("has encoders");
-            dense_layer(kept, features, dense, gate, false, plan, points, &mut self.columns);
+            kept.forward(dense, net.architecture.gate.expect("has encoders"), x, plan, points);
         }
-        let last = self.layers.len() - 1;
-        for n in 0..=last {
-            let (before, now) = self.layers.split_at_mut(n);
+        let (encoders, depth) = (self.encoders.len(), self.hidden.len());
+        for n in 0..depth {
+            let (before, now) = self.hidden.split_at_mut(n);
             let dense = &net.dense[encoders + n];
-            let x = before.last().map_or(features, |kept| &kept.h);
-            let kept = &mut now[0];
-            let gated = encoders > 0 && n < last;
-            let kind = net.architecture.layers[n].activation;
-            dense_layer(kept, x, dense, kind, gated, plan, points, &mut self.columns);
-            if gated {
-                let (u, v) = (&self.encoders[0].h, &self.encoders[1].h);
-                kernels::gate(plan, &mut kept.h, &kept.a, u, v, points * dense.outputs);
+            let x = input(x, before, dense, rows);
+            now[0].forward(dense, net.architecture.layers[n].activation, x, plan, points);
+            if encoders > 0 {
+                let Kept { h, a, .. } = &mut now[0];
+                let uv = self.encoders[0].h.chunks_exact(rows).zip(self.encoders[1].h.chunks_exact(rows));
+                let each = h.chunks_exact_mut(rows).zip(a.chunks_exact(rows)).zip(uv);
+                for ((h, a), (u, v)) in each {
+                    let (a, u, v) = (a.as_flattened(), u.as_flattened(), v.as_flattened());
+                    kernels::gate(plan, h.as_flattened_mut(), a, u, v, points * PANEL);
+                }
             }
         }
-        &self.layers[last].h[..plan.rows() * points * net.dense[encoders + last].outputs]
+        let dense = &net.dense[encoders + depth];
+        let x = input(x, &self.hidden, dense, rows);
+        let kind = net.architecture.layers[depth].activation;
+        let size = rows * dense.outputs;
+        let z = if kind == Activation::Identity { &mut self.y } else { &mut self.z };
+        self.output.affine(dense, x, &mut z[..size], (rows, points));
+        if kind != Activation::Identity {
+            kernels::forward(kind, plan, &self.z, &mut self.y, points * dense.outputs);
+        }
     }
 
-    /// The gradient of the outputs' jets, to be filled before [`JetTile::backward`].
+    /// The outputs' jets, and their gradient, to be filled before [`JetTile::backward`].
     pub(super) fn outputs_and_cotangents(&mut self, len: usize) -> (&[f32], &mut [f32]) {
-        (&self.layers.last().expect("a network has layers").h[..len], &mut self.g[..len])
+        (&self.y[..len], &mut self.dy[..len])
     }
 
     /// The way back of the last [`JetTile::forward`]; adds to [`JetTile::gradient`].
     pub(super) fn backward(&mut self, net: Net<'_>, plan: &Plan, features: &[f32], points: usize) {
-        let (rows, encoders, last) = (plan.rows() * points, self.encoders.len(), self.layers.len() - 1);
-        self.du.fill(0.0);
-        self.dv.fill(0.0);
-        for n in (0..=last).rev() {
-            let dense = &net.dense[encoders + n];
-            let (before, now) = self.layers.split_at_mut(n);
-            let kept = &now[0];
-            let size = points * dense.outputs;
-            let g = &mut self.g[..rows * dense.outputs];
-            let gated = encoders > 0 && n < last;
-            if gated {
-                let uv = (&self.encoders[0].h[..], &self.encoders[1].h[..]);
-                kernels::gate_backward(plan, g, &kept.a, uv, (&mut self.du, &mut self.dv), size);
-            }
-            let kind = net.architecture.layers[n].activation;
-            if kind != Activation::Identity {
-                kernels::backward(kind, plan, g, &kept.z, if gated { &kept.a } else { &kept.h }, size);
-            }
-            let slot = &net.layout.slots[encoders + n];
-            add_rows(&mut self.gradient[slot.bias.clone()], &g[..size]);
-            let x = before.last().map_or(features, |kept| &kept.h);
-            let x = &x[..rows * dense.inputs];
-            let dw = &mut self.gradient[slot.weight.clone()];
-            if n == 0 {
-                weight_gradient(dw, x, g, dense, rows);
-            } else {
-                let dx = &mut self.g_next[..rows * dense.inputs];
-                if dense.outputs <= THIN {
-                    let shape = (dense.inputs, dense.outputs);
-                    few_outputs_backward(dw, dx, (x, g, &dense.kernel), &mut self.columns, shape);
-                } else {
-                    weight_gradient(dw, x, g, dense, rows);
-                    product_transposed(dx, g, &dense.kernel, (rows, dense.outputs, dense.inputs));
+        let rows = plan.rows() * points;
+        let both = (rows, points);
+        let (encoders, depth) = (self.encoders.len(), self.hidden.len());
+        let first = self.features.again(&features[..rows * net.dense[0].inputs], net.dense[0].inputs);
+        let (dense, place) = (&net.dense[encoders + depth], &net.places[encoders + depth]);
+        let dy = &mut self.dy[..rows * dense.outputs];
+        let kind = net.architecture.layers[depth].activation;
+        if kind != Activation::Identity {
+            kernels::backward(kind, plan, dy, &self.z, &self.y, points * dense.outputs);
+        }
+        let dx = (depth > 0).then(|| &mut self.g[..panels(dense.inputs) * rows]);
+        let x = input(first, &self.hidden[..depth], dense, rows);
+        self.output.backward(dense, x, dy, (&mut self.gradient, place), dx, both);
+        self.du.fill([0.0; PANEL]);
+        self.dv.fill([0.0; PANEL]);
+        for n in (0..depth).rev() {
+            let (dense, place, kept) = (&net.dense[encoders + n], &net.places[encoders + n], &self.hidden[n]);
+            let g = &mut self.g[..panels(dense.outputs) * rows];
+            if encoders > 0 {
+                let uv = self.encoders[0].h.chunks_exact(rows).zip(self.encoders[1].h.chunks_exact(rows));
+                let into = self.du.chunks_exact_mut(rows).zip(self.dv.chunks_exact_mut(rows));
+                let each = g.chunks_exact_mut(rows).zip(kept.a.chunks_exact(rows));
+                for ((g, a), ((u, v), (du, dv))) in each.zip(uv.zip(into)) {
+                    let uv = (u.as_flattened(), v.as_flattened());
+                    let into = (du.as_flattened_mut(), dv.as_flattened_mut());
+                    kernels::gate_backward(plan, g.as_flattened_mut(), a.as_flattened(), uv, into, points * PANEL);
                 }
+            }
+            kept.backward(net.architecture.layers[n].activation, g, plan, points);
+            weight_gradient(&mut self.gradient, place, input(first, &self.hidden[..n], dense, rows), g, both);
+            if n > 0 {
+                input_gradient(dense, g, &mut self.g_next[..panels(dense.inputs) * rows], rows);
                 std::mem::swap(&mut self.g, &mut self.g_next);
             }
         }
         for (n, g) in [&mut self.du, &mut self.dv].into_iter().enumerate().take(encoders) {
-            let (dense, kept, slot) = (&net.dense[n], &self.encoders[n], &net.layout.slots[n]);
-            let size = points * dense.outputs;
-            let g = &mut g[..rows * dense.outputs];
-            let gate = net.architecture.gate.expect("has encoders");
-            if gate != Activation::Identity {
-                kernels::backward(gate, plan, g, &kept.z, &kept.h, size);
-            }
-            add_rows(&mut self.gradient[slot.bias.clone()], &g[..size]);
-            let x = &features[..rows * dense.inputs];
-            weight_gradient(&mut self.gradient[slot.weight.clone()], x, g, dense, rows);
+            let g = &mut g[..panels(net.dense[n].outputs) * rows];
+            self.encoders[n].backward(net.architecture.gate.expect("has encoders"), g, plan, points);
+            weight_gradient(&mut self.gradient, &net.places[n], first, g, both);
         }
     }
 }
 
-/// Matrix product, bias and activation into `kept`.
-#[allow(clippy::too_many_arguments, reason = "one place, all of them needed")]
-fn dense_layer(
-    kept: &mut Kept,
-    x: &[f32],
-    dense: &Dense,
-    kind: Activation,
-    gated: bool,
-    plan: &Plan,
-    points: usize,
-    columns: &mut [f32],
-) {
-    let (rows, k, n) = (plan.rows() * points, dense.inputs, dense.outputs);
-    let out = if gated { &mut kept.a } else { &mut kept.h };
-    let linear = kind == Activation::Identity;
-    let z = if linear { &mut *out } else { &mut kept.z };
-    let (z, x) = (&mut z[..rows * n], &x[..rows * k]);
-    if n <= THIN {
-        few_outputs(z, x, &dense.kernel, &mut columns[..n * k], k, n);
-    } else if k <= THIN {
-        few_inputs(z, x, &dense.kernel, k, n);
-    } else {
-        product(z, x, &dense.kernel, (rows, k, n));
-    }
-    for row in z[..points * n].chunks_exact_mut(n) {
-        row.iter_mut().zip(&dense.bias).for_each(|(z, b)| *z += b);
-    }
-    if !linear {
-        kernels::forward(kind, plan, &kept.z, out, points * n);
-    }
-}
-
-/// sum `[n]` += Σ of the rows of g `[m, n]`
-fn add_rows(sum: &mut [f32], g: &[f32]) {
-    for row in g.chunks_exact(sum.len()) {
-        sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
-    }
-}
-
-/// dW += xᵀ·g
-fn weight_gradient(dw: &mut [f32], x: &[f32], g: &[f32], dense: &Dense, rows: usize) {
-    if dense.inputs <= THIN {
-        few_inputs_gradient(dw, x, g, dense.inputs, dense.outputs);
-    } else {
-        add_transposed_product(dw, x, g, (dense.inputs, rows, dense.outputs));
-    }
+/// What a layer behind these was handed.
+fn input<'a>(first: Input<'a>, before: &'a [Kept], dense: &Dense, rows: usize) -> Input<'a> {
+    before.last().map_or(first, |kept| Input::Panels(&kept.h[..panels(dense.inputs) * rows]))
 }
