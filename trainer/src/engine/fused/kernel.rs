@@ -1,9 +1,14 @@
 //! Matrix products over panels. Each keeps a block of sums in registers while it goes through the inner dimension, with
 //! the widest vectors the machine has (AVX-512, AVX2, NEON, or none), chosen at run time.
 
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy, reason = "registers go by their index")]
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::panel::{PANEL, Row};
+
+/// Rows of weights gone through at a time, whole panels: they stay in the first cache while all rows of a tile pass.
+const DEPTH: usize = 128;
 
 /// One panel of z = x·w, each of the first `bias_rows` rows with the bias: x `[k/16][rows][16]`, w `[k][16]`,
 /// z `[rows][16]`.
@@ -63,32 +68,46 @@ impl Product<'_> {
     #[inline(always)]
     fn run<S: Simd, const M: usize, const V: usize>(&mut self, simd: S) {
         let rows = self.z.len();
-        let mut r = 0;
-        while r < rows {
-            // The last rows go together, as one block takes hardly longer than a row of its own.
-            let taken = match rows - r {
-                left if left >= M => self.block::<S, M, V>(simd, r),
-                1 => self.block::<S, 1, V>(simd, r),
-                2 => self.block::<S, 2, V>(simd, r),
-                3 => self.block::<S, 3, V>(simd, r),
-                4 => self.block::<S, 4, V>(simd, r),
-                5 => self.block::<S, 5, V>(simd, r),
-                _ => self.block::<S, 6, V>(simd, r),
-            };
-            r += taken;
+        for (n, w) in self.w.chunks(DEPTH).enumerate() {
+            let x = &self.x[n * (DEPTH / PANEL) * rows..];
+            let mut r = 0;
+            while r < rows {
+                // The last rows go together, as one block takes hardly longer than a row of its own.
+                r += match rows - r {
+                    left if left >= M => self.block::<S, M, V>(simd, x, w, r, n == 0),
+                    1 => self.block::<S, 1, V>(simd, x, w, r, n == 0),
+                    2 => self.block::<S, 2, V>(simd, x, w, r, n == 0),
+                    3 => self.block::<S, 3, V>(simd, x, w, r, n == 0),
+                    4 => self.block::<S, 4, V>(simd, x, w, r, n == 0),
+                    5 => self.block::<S, 5, V>(simd, x, w, r, n == 0),
+                    _ => self.block::<S, 6, V>(simd, x, w, r, n == 0),
+                };
+            }
         }
     }
 
+    /// Rows `r..r + M`, from the bias or what they hold.
     #[inline(always)]
-    fn block<S: Simd, const M: usize, const V: usize>(&mut self, simd: S, r: usize) -> usize {
+    fn block<S: Simd, const M: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        x: &[Row],
+        w: &[Row],
+        r: usize,
+        first: bool,
+    ) -> usize {
+        let rows = self.z.len();
+        let z = self.z[r..].first_chunk_mut::<M>().expect("blocks end with the rows");
         let bias = load::<S, V>(self.bias);
         let mut sums = [[simd.splat_f32s(0.0); V]; M];
         for m in 0..M {
-            if r + m < self.bias_rows {
+            if !first {
+                sums[m] = load::<S, V>(&z[m]);
+            } else if r + m < self.bias_rows {
                 sums[m] = bias;
             }
         }
-        for (x, w) in self.x.chunks_exact(self.z.len()).zip(self.w.chunks(PANEL)) {
+        for (x, w) in x.chunks_exact(rows).zip(w.chunks(PANEL)) {
             let x = x[r..].first_chunk::<M>().expect("blocks end with the rows");
             for (c, w) in (0..PANEL).zip(w) {
                 let w = load::<S, V>(w);
@@ -100,7 +119,6 @@ impl Product<'_> {
                 }
             }
         }
-        let z = self.z[r..].first_chunk_mut::<M>().expect("blocks end with the rows");
         for m in 0..M {
             store::<S, V>(&mut z[m], sums[m]);
         }
@@ -151,12 +169,7 @@ impl WithSimd for TransposedProduct<'_> {
 
 /// Rows `I..I + M` of a block of dw.
 #[inline(always)]
-fn add<S: Simd, const I: usize, const M: usize, const V: usize>(
-    simd: S,
-    dw: &mut [Row; PANEL],
-    x: &[Row],
-    g: &[Row],
-) {
+fn add<S: Simd, const I: usize, const M: usize, const V: usize>(simd: S, dw: &mut [Row; PANEL], x: &[Row], g: &[Row]) {
     let mut sums = [[simd.splat_f32s(0.0); V]; M];
     for m in 0..M {
         sums[m] = load::<S, V>(&dw[I + m]);
@@ -186,7 +199,7 @@ mod tests {
     #[test]
     fn products_equal_sums_in_f64() {
         let mut rng = Rng::new(2);
-        for (rows, k, n) in [(1, 1, 1), (5, 3, 7), (64, 33, 16), (17, 128, 40), (96, 16, 32)] {
+        for (rows, k, n) in [(1, 1, 1), (5, 3, 7), (64, 33, 16), (17, 128, 40), (13, 300, 32)] {
             let mut draw = |len: usize| (0..len).map(|_| rng.normal() as f32).collect::<Vec<f32>>();
             let (x, w, bias, g) = (draw(rows * k), draw(k * n), draw(n), draw(rows * n));
             let packed = |from: &[f32], columns: usize| {

@@ -8,19 +8,19 @@ mod jet;
 mod kernel;
 mod layout;
 mod linear;
-mod matrix;
 mod optimizer;
 mod panel;
+mod peak;
 mod sine;
 mod thin;
 mod tile;
 
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::ops::Range;
 
-pub use self::jet::{Combination, JetObservation, MAX_ORDER, Plan, Wanted};
+pub use self::{
+    jet::{Combination, JetObservation, MAX_ORDER, Plan, Wanted},
+    peak::peak,
+};
 
 use rayon::prelude::*;
 
@@ -144,26 +144,6 @@ struct Part {
     features: Vec<f32>,
     turns: Vec<f32>,
     target: Vec<f32>,
-}
-
-/// The rate of f32 matrix products of this shape (m, k, n), each thread of the pool with its own, in 10^9 operations a
-/// second: the best of many rounds within `time`.
-pub fn peak((m, k, n): (usize, usize, usize), time: Duration) -> f64 {
-    let threads = rayon::current_num_threads();
-    let (a, b) = (vec![1.0f32; m * k], vec![1.0f32; k * n]);
-    let mut c = vec![vec![0.0f32; m * n]; threads];
-    let operations = (2 * m * k * n) as f64;
-    // A round long enough that handing it out does not count.
-    let repeat = (1e8 / operations).ceil().max(1.0) as usize;
-    let (started, mut best) = (Instant::now(), f64::INFINITY);
-    while started.elapsed() < time {
-        let clock = Instant::now();
-        c.par_iter_mut().with_max_len(1).for_each(|c| {
-            (0..repeat).for_each(|_| matrix::product(c, &a, &b, (m, k, n)));
-        });
-        best = best.min(clock.elapsed().as_secs_f64());
-    }
-    1e-9 * operations * (repeat * threads) as f64 / best
 }
 
 impl FusedEngine {

@@ -32,8 +32,7 @@ fn half<S: Simd>(simd: S, t: S::f32s) -> (S::f32s, S::f32s, S::u32s) {
     let q = simd.mul_f32s(r, r);
     let [s1, s2, s3, s4] = [-1.178_024_3, 5.099_522, -10.335_416, std::f32::consts::TAU].map(|c| simd.splat_f32s(c));
     let sin = simd.mul_add_e_f32s(simd.mul_add_e_f32s(simd.mul_add_e_f32s(s1, q, s2), q, s3), q, s4);
-    let [c1, c2, c3, c4, c5] =
-        [0.231_429_55, -1.335_058_5, 4.058_707_7, -4.934_802, 1.0].map(|c| simd.splat_f32s(c));
+    let [c1, c2, c3, c4, c5] = [0.231_429_55, -1.335_058_5, 4.058_707_7, -4.934_802, 1.0].map(|c| simd.splat_f32s(c));
     let cos = simd.mul_add_e_f32s(simd.mul_add_e_f32s(simd.mul_add_e_f32s(c1, q, c2), q, c3), q, c4);
     (simd.mul_f32s(sin, r), simd.mul_add_e_f32s(cos, q, c5), sign)
 }

@@ -1,5 +1,7 @@
 //! Layers with few inputs or few outputs: these come row by row, the wide side in panels.
 
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy, reason = "registers go by their index")]
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{

@@ -210,12 +210,7 @@ impl Tile {
 
     /// Forward, `pull` from the values `[points, outputs]` to their gradient, and back: adds to [`Tile::loss`] what
     /// `pull` gives and to [`Tile::gradient`] the gradient of the points.
-    pub(super) fn train(
-        &mut self,
-        net: Net<'_>,
-        features: &[f32],
-        pull: impl FnOnce(&[f32], &mut [f32]) -> f64,
-    ) {
+    pub(super) fn train(&mut self, net: Net<'_>, features: &[f32], pull: impl FnOnce(&[f32], &mut [f32]) -> f64) {
         self.forward(net, features);
         let (inputs, points) = shape(net, features);
         let encoders = self.encoders.len();
@@ -242,7 +237,13 @@ impl Tile {
                 activation::gate_backward(g.as_flattened_mut(), kept.a[..size].as_flattened(), uv, into);
             }
             kept.backward(net.activation(n), g, encoders > 0);
-            weight_gradient(&mut self.gradient, place, input(first, &self.hidden[..n], dense, points), g, (points, points));
+            weight_gradient(
+                &mut self.gradient,
+                place,
+                input(first, &self.hidden[..n], dense, points),
+                g,
+                (points, points),
+            );
             if n > 0 {
                 input_gradient(dense, g, &mut self.g_next[..panels(dense.inputs) * points], points);
                 std::mem::swap(&mut self.g, &mut self.g_next);
