@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 import cases
+import jets
 
 ALL, THREADS, SECONDS = cases.arguments()
 os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if THREADS > 1 else 'false'}"
@@ -28,8 +29,10 @@ for case in ALL:
     layers = jax.tree.map(jnp.asarray, cases.start(case, rng))
     x, y = map(jnp.asarray, cases.data(case, rng))
 
-    def loss(layers, sine=case.sine):
-        return jnp.mean((forward(layers, x, sine) - y) ** 2)
+    def loss(layers, case=case):
+        if case.letter == "d":
+            return jets.loss(layers, x, jnp)
+        return jnp.mean((forward(layers, x, case.sine) - y) ** 2)
 
     @jax.jit
     def step(layers, m, v, t):

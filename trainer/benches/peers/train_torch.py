@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
 import cases
+import jets
 
 ALL, THREADS, SECONDS = cases.arguments()
 
@@ -32,8 +33,10 @@ for case in ALL:
     flat = [t for layer in layers for t in layer]
     adam = torch.optim.Adam(flat, lr=1e-4, fused=True)
 
-    def loss(sine=case.sine):
-        return torch.mean((forward(layers, x, sine) - y) ** 2)
+    def loss(case=case):
+        if case.letter == "d":
+            return jets.loss(layers, x, torch)
+        return torch.mean((forward(layers, x, case.sine) - y) ** 2)
 
     run = loss if EAGER else torch.compile(loss, mode="max-autotune" if DEVICE == "cuda" else "default")
 

@@ -28,7 +28,7 @@ enum Against {
 )]
 pub(super) struct Args {
     /// Cases by letter
-    #[arg(long, value_delimiter = ',', default_value = "a,b,c,e")]
+    #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e")]
     cases: Vec<char>,
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let known = cases();
     let letter = |name: &str| name.chars().next().unwrap_or_default();
     if let Some(found) = args.cases.iter().find(|c| known.iter().all(|k| letter(k.name) != **c)) {
-        return bad("--cases", format!("found `{found}`, expected a, b, c, e"));
+        return bad("--cases", format!("found `{found}`, expected a, b, c, d, e"));
     }
     if args.threads.contains(&0) {
         return bad("--threads", "found 0, expected at least 1".into());

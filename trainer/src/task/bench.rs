@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 
 use crate::{
-    engine::{AdamStep, Batch, Engine, EngineChoice, Loss, engine, peak},
+    engine::{AdamStep, Batch, Engine, EngineChoice, FusedEngine, JetObservation, Loss, Plan, Wanted, engine, peak},
     error::Result,
     network::{ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameterization},
     rng::Rng,
@@ -21,6 +21,8 @@ pub struct Case {
     outputs: usize,
     /// Points a step.
     pub points: usize,
+    /// Whether the loss is the residual of Burgers' equation, which takes derivatives.
+    residual: bool,
 }
 
 /// What a case took with one engine.
@@ -46,7 +48,7 @@ pub struct Timing {
     pub bound_ms: f64,
 }
 
-/// The cases, (a) a random field, (b) a picture by Fourier features, (c) and (e) by SIRENs.
+/// The cases, (a) a random field, (b) a picture by Fourier features, (c) and (e) by SIRENs, (d) a differential equation.
 pub fn cases() -> Vec<Case> {
     let mlp = |hidden, depth| NetworkConfig {
         activation: Some(ActivationKind::Relu),
@@ -55,16 +57,46 @@ pub fn cases() -> Vec<Case> {
     let siren = |hidden, depth| NetworkConfig::new(ArchitectureKind::Siren, hidden, depth);
     let mapping = MappingConfig::Gaussian { frequencies: 256, scale: 10.0 };
     vec![
-        Case { name: "a: 1-128-128-128-1 ReLU", network: mlp(128, 3), inputs: 1, outputs: 1, points: 256 },
+        Case {
+            name: "a: 1-128-128-128-1 ReLU",
+            network: mlp(128, 3),
+            inputs: 1,
+            outputs: 1,
+            points: 256,
+            residual: false,
+        },
         Case {
             name: "b: Fourier 512-4x256-3 ReLU",
             network: NetworkConfig { mapping, ..mlp(256, 4) },
             inputs: 2,
             outputs: 3,
             points: 16_384,
+            residual: false,
         },
-        Case { name: "c: SIREN 2-3x256-3", network: siren(256, 3), inputs: 2, outputs: 3, points: 65_536 },
-        Case { name: "e: SIREN 2-3x64-3", network: siren(64, 3), inputs: 2, outputs: 3, points: 65_536 },
+        Case {
+            name: "c: SIREN 2-3x256-3",
+            network: siren(256, 3),
+            inputs: 2,
+            outputs: 3,
+            points: 65_536,
+            residual: false,
+        },
+        Case {
+            name: "d: Burgers 2-4x128-1 tanh",
+            network: NetworkConfig { activation: Some(ActivationKind::Tanh), ..mlp(128, 4) },
+            inputs: 2,
+            outputs: 1,
+            points: 4096,
+            residual: true,
+        },
+        Case {
+            name: "e: SIREN 2-3x64-3",
+            network: siren(64, 3),
+            inputs: 2,
+            outputs: 3,
+            points: 65_536,
+            residual: false,
+        },
     ]
 }
 
@@ -75,7 +107,9 @@ impl Case {
             let times = if n == 0 { 2 } else { 3 };
             (2 * times * l.inputs * l.outputs) as f64
         });
-        products.sum::<f64>() * self.points as f64
+        // A value, two first derivatives and a second one.
+        let rows = if self.residual { 4 } else { 1 };
+        products.sum::<f64>() * (rows * self.points) as f64
     }
 
     /// Times every engine and parameterization in turn, round by round, for about `seconds` each.
@@ -93,14 +127,22 @@ impl Case {
         let mut rng = Rng::new(0).stream("bench");
         let mut draw = |n: usize| (0..n).map(|_| rng.symmetric(1.0) as f32).collect::<Vec<f32>>();
         let (x, y) = (draw(self.points * self.inputs), draw(self.points * self.outputs));
-        let mut runs: Vec<(Timing, Box<dyn Engine>, Vec<f64>)> = Vec::new();
+        let mut runs: Vec<(Timing, Runner, Vec<f64>)> = Vec::new();
         for &parameterization in parameterizations {
             let config = NetworkConfig { parameterization, ..self.network.clone() };
             let (network, start) = Network::new(&config, self.inputs, self.outputs, &mut Rng::new(0))?;
             let gflop = 1e-9 * self.operations(&network);
             for &choice in engines {
-                let mut engine = engine(choice, &network, &start, &Device::Cpu)?;
-                engine.load(&x, &y)?;
+                let engine = match (self.residual, choice) {
+                    (false, _) => {
+                        let mut engine = engine(choice, &network, &start, &Device::Cpu)?;
+                        engine.load(&x, &y)?;
+                        Runner::Samples(engine)
+                    }
+                    // Derivatives by coordinates are the fused engine's alone.
+                    (true, EngineChoice::Candle) => continue,
+                    (true, _) => Runner::burgers(FusedEngine::new(&network, &start)?)?,
+                };
                 let timing = Timing {
                     case: self.name,
                     engine: engine.name(),
@@ -116,6 +158,9 @@ impl Case {
             }
         }
         // Engines take turns, so that a slow moment of the machine meets them all.
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
         let budget = Duration::from_secs_f64(seconds * runs.len() as f64);
         let started = Instant::now();
         let mut n = 0;
@@ -123,7 +168,7 @@ impl Case {
             n += 1;
             for (_, engine, times) in &mut runs {
                 let clock = Instant::now();
-                engine.step(Batch::Full, Loss::MeanSquaredError, &adam(n))?;
+                engine.step(&x, &adam(n))?;
                 times.push(1e3 * clock.elapsed().as_secs_f64());
             }
         }
@@ -148,4 +193,62 @@ pub fn best_rate() -> f64 {
 
 fn adam(step: u64) -> AdamStep {
     AdamStep { learning_rate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: None, step }
+}
+
+/// An engine, and what it makes small.
+enum Runner {
+    /// Squared error of the loaded samples.
+    Samples(Box<dyn Engine>),
+    /// The residual of Burgers' equation.
+    Burgers { engine: Box<FusedEngine>, plan: Plan, residual: Residual },
+}
+
+impl Runner {
+    fn burgers(engine: FusedEngine) -> Result<Self> {
+        let wanted = [vec![], vec![0], vec![1], vec![1, 1]].map(Wanted::Partial);
+        let (plan, combinations) = Plan::new(&[1.0, 1.0], &wanted)?;
+        // Each derivative is a multiple of one row.
+        let rows = combinations.iter().map(|c| (c[0].0, c[0].1 as f32)).collect();
+        Ok(Self::Burgers { engine: Box::new(engine), plan, residual: Residual { rows } })
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Samples(engine) => engine.name(),
+            Self::Burgers { engine, .. } => engine.name(),
+        }
+    }
+
+    fn step(&mut self, x: &[f32], adam: &AdamStep) -> Result<()> {
+        match self {
+            Self::Samples(engine) => engine.step(Batch::Full, Loss::MeanSquaredError, adam).map(drop),
+            Self::Burgers { engine, plan, residual } => {
+                engine.observe_jets(plan, x, residual, 2.0 / x.len() as f64, &mut [])?;
+                engine.update(adam).map(drop)
+            }
+        }
+    }
+}
+
+/// The sum of (u_t + u·u_x - 0.01/π·u_xx)² over points.
+struct Residual {
+    /// Row and factor of u, u_t, u_x and u_xx.
+    rows: Vec<(usize, f32)>,
+}
+
+impl JetObservation for Residual {
+    fn observe(&self, points: std::ops::Range<usize>, jets: &[f32], cotangents: &mut [f32], _: &mut [f64]) -> f64 {
+        const NU: f32 = 0.01 / std::f32::consts::PI;
+        let n = points.len();
+        let mut sum = 0.0;
+        for p in 0..n {
+            let [u, u_t, u_x, u_xx] = [0, 1, 2, 3].map(|i| self.rows[i].1 * jets[self.rows[i].0 * n + p]);
+            let r = u_t + u * u_x - NU * u_xx;
+            for ((row, factor), slope) in self.rows.iter().zip([u_x, 1.0, u, -NU]) {
+                cotangents[row * n + p] += 2.0 * r * slope * factor;
+            }
+            sum += f64::from(r * r);
+        }
+        sum
+    }
 }

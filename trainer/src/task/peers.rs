@@ -26,8 +26,9 @@ pub struct PeerTiming {
 }
 
 /// The scripts, and what they share.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("cases.py", include_str!("../../benches/peers/cases.py")),
+    ("jets.py", include_str!("../../benches/peers/jets.py")),
     ("train_jax.py", include_str!("../../benches/peers/train_jax.py")),
     ("train_torch.py", include_str!("../../benches/peers/train_torch.py")),
 ];
@@ -44,7 +45,7 @@ pub fn training(python: &Path, letters: &[char], threads: usize, seconds: f64) -
     }
     let list: Vec<String> = letters.iter().map(char::to_string).collect();
     let mut all = Vec::new();
-    for (script, _) in &FILES[1..] {
+    for (script, _) in &FILES[2..] {
         let output = Command::new(python)
             .arg(folder.path().join(script))
             .args([list.join(","), threads.to_string(), seconds.to_string()])

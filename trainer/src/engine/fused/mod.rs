@@ -67,6 +67,8 @@ pub struct FusedEngine {
     data: Data,
     /// Workspaces of the parts of a batch.
     parts: Vec<Part>,
+    /// Those of jets.
+    jets: Vec<jet::Part>,
 }
 
 /// What a pass looks at.
@@ -168,6 +170,7 @@ impl FusedEngine {
             sum: vec![[0.0; PANEL]; rows],
             data: Data::default(),
             parts: Vec::new(),
+            jets: Vec::new(),
             network: network.clone(),
             layout,
         };

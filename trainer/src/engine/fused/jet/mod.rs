@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 pub use self::plan::{Combination, MAX_ORDER, Plan, Wanted};
 use self::{kernels::LANES, tile::JetTile};
-use super::FusedEngine;
+use super::{FusedEngine, panel::PANEL};
 use crate::error::{Error, Result};
 
 /// Rows of a tile: what it leaves behind fits the second cache.
@@ -35,7 +35,10 @@ pub trait JetObservation: Sync {
 }
 
 /// Room for the points of one part.
-struct Part {
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Rows of a tile, and points of one.
+    shape: (usize, usize),
     tile: JetTile,
     x: Vec<f32>,
     turns: Vec<f32>,
@@ -64,12 +67,15 @@ impl FusedEngine {
         weight: f64,
         extra: &mut [f64],
     ) -> Result<f64> {
-        let parts = self.run(plan, x, observation, Some(weight as f32), extra.len())?;
+        let rooms = std::mem::take(&mut self.jets);
+        let parts = self.run(rooms, plan, x, observation, Some(weight as f32), extra.len())?;
         self.gather(parts.len(), |n| &parts[n].tile.gradient);
         for part in &parts {
             extra.iter_mut().zip(&part.extra).for_each(|(sum, g)| *sum += g);
         }
-        Ok(parts.iter().map(|p| p.sum).sum())
+        let sum = parts.iter().map(|p| p.sum).sum();
+        self.jets = parts;
+        Ok(sum)
     }
 
     /// The sum alone, without the way back.
@@ -77,11 +83,13 @@ impl FusedEngine {
     /// # Errors
     /// As [`FusedEngine::observe_jets`].
     pub fn look(&self, plan: &Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64> {
-        Ok(self.run(plan, x, observation, None, extra)?.iter().map(|p| p.sum).sum())
+        Ok(self.run(Vec::new(), plan, x, observation, None, extra)?.iter().map(|p| p.sum).sum())
     }
 
+    /// `rooms` are those of an earlier run, where they fit.
     fn run(
         &self,
+        mut rooms: Vec<Part>,
         plan: &Plan,
         x: &[f32],
         observation: &dyn JetObservation,
@@ -98,19 +106,25 @@ impl FusedEngine {
         let count = points.div_ceil(tile).clamp(1, PARTS);
         let size = points.div_ceil(count).next_multiple_of(LANES);
         let slopes = self.slopes(plan);
-        let run = |n: usize| {
-            let mut part = self.part(plan, tile, extra);
+        rooms.retain(|part| part.shape == (plan.rows(), tile) && part.extra.len() == extra);
+        rooms.truncate(count);
+        rooms.resize_with(count, || self.part(plan, tile, extra));
+        let run = |(n, part): (usize, &mut Part)| {
+            part.tile.gradient.fill([0.0; PANEL]);
+            part.extra.fill(0.0);
+            part.sum = 0.0;
             let (from, to) = ((n * size).min(points), ((n + 1) * size).min(points));
             for start in (from..to).step_by(tile) {
                 let range = start..to.min(start + tile);
-                self.tile(&mut part, plan, &slopes, x, range, observation, back);
+                self.tile(part, plan, &slopes, x, range, observation, back);
             }
-            part
         };
         if count == 1 || rayon::current_num_threads() == 1 {
-            return Ok((0..count).map(run).collect());
+            rooms.iter_mut().enumerate().for_each(run);
+        } else {
+            rooms.par_iter_mut().enumerate().with_max_len(1).for_each(run);
         }
-        Ok((0..count).into_par_iter().with_max_len(1).map(run).collect())
+        Ok(rooms)
     }
 
     fn part(&self, plan: &Plan, points: usize, extra: usize) -> Part {
@@ -118,6 +132,7 @@ impl FusedEngine {
         let rows = plan.rows() * points;
         let frequencies = self.network.mapping.as_ref().map_or(0, |m| m.outputs);
         Part {
+            shape: (plan.rows(), points),
             tile: JetTile::new(&self.network, plan, points, self.sum.len()),
             x: vec![0.0; points * architecture.inputs],
             turns: vec![0.0; points * frequencies],
