@@ -6,7 +6,10 @@ use rwf_runtime::{
     math::{Math, Polynomial},
 };
 
-use super::sine::{sin_cos, sine};
+use super::{
+    relu::{relu, relu_backward},
+    sine::{sin_cos, sine},
+};
 
 /// Whether the slope follows from the value, so that none need be kept.
 pub(super) fn slope_from_value(kind: Activation) -> bool {
@@ -15,14 +18,15 @@ pub(super) fn slope_from_value(kind: Activation) -> bool {
 
 /// z <- act(z); `slope` <- act'(z) for activations whose slope does not follow from the value.
 pub(super) fn forward(kind: Activation, z: &mut [f32], slope: Option<&mut [f32]>) {
-    if kind == Activation::Sine {
-        return sine(z, slope);
+    match kind {
+        Activation::Sine => return sine(z, slope),
+        Activation::Relu => return relu(z),
+        _ => {}
     }
     Arch::new().dispatch(
         #[inline(always)]
         || match kind {
-            Activation::Identity | Activation::Sine => {}
-            Activation::Relu => values(z, |x| if x < 0.0 { 0.0 } else { x }),
+            Activation::Identity | Activation::Sine | Activation::Relu => {}
             Activation::Tanh => values(z, Polynomial::tanh),
             Activation::Sigmoid => values(z, Polynomial::sigmoid),
             Activation::Gelu => both(z, slope, Polynomial::gelu, |x, _| {
@@ -55,11 +59,13 @@ fn both(z: &mut [f32], slope: Option<&mut [f32]>, f: impl Fn(f32) -> f32, deriva
 
 /// g <- g·act'; `y` are the values, `slope` what [`forward`] kept.
 pub(super) fn backward(kind: Activation, g: &mut [f32], y: &[f32], slope: &[f32]) {
+    if kind == Activation::Relu {
+        return relu_backward(g, y);
+    }
     Arch::new().dispatch(
         #[inline(always)]
         || match kind {
-            Activation::Identity => {}
-            Activation::Relu => back(g, y, |g, y| if y > 0.0 { g } else { 0.0 }),
+            Activation::Identity | Activation::Relu => {}
             Activation::Tanh => back(g, y, |g, y| g * (1.0 - y * y)),
             Activation::Sigmoid => back(g, y, |g, y| g * (y * (1.0 - y))),
             Activation::Sine | Activation::Gelu | Activation::Swish => back(g, slope, |g, d| g * d),

@@ -11,6 +11,7 @@ mod linear;
 mod optimizer;
 mod panel;
 mod peak;
+mod relu;
 mod sine;
 mod thin;
 mod tile;
