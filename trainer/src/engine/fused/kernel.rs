@@ -191,13 +191,22 @@ fn add<S: Simd, const I: usize, const M: usize, const V: usize>(simd: S, dw: &mu
 #[cfg(test)]
 mod tests {
     use super::{
-        super::panel::{pack, panels, unpack},
+        super::{
+            panel::{pack, panels, unpack},
+            width::Width,
+        },
         *,
     };
     use crate::rng::Rng;
 
     #[test]
-    fn products_equal_sums_in_f64() {
+    fn products_equal_sums_in_f64_at_every_width() {
+        for width in Width::ALL {
+            check(width);
+        }
+    }
+
+    fn check(width: Width) {
         let mut rng = Rng::new(2);
         for (rows, k, n) in [(1, 1, 1), (5, 3, 7), (64, 33, 16), (17, 128, 40), (13, 300, 32)] {
             let mut draw = |len: usize| (0..len).map(|_| rng.normal() as f32).collect::<Vec<f32>>();
@@ -211,7 +220,7 @@ mod tests {
             let bias_rows = rows / 2;
             let mut z = vec![[7.0; PANEL]; panels(n) * rows];
             for ((z, w), b) in z.chunks_exact_mut(rows).zip(wp.chunks_exact(k)).zip(packed(&bias, n)) {
-                product(z, &xp, w, &b, bias_rows);
+                width.run(Product { z, x: &xp, w, bias: &b, bias_rows });
             }
             let mut found = vec![0.0; rows * n];
             unpack(&mut found, &z, n);
@@ -219,18 +228,18 @@ mod tests {
                 let (r, o) = (i / n, i % n);
                 let sum: f64 = (0..k).map(|j| f64::from(x[r * k + j]) * f64::from(w[j * n + o])).sum();
                 let expected = sum + if r < bias_rows { f64::from(bias[o]) } else { 0.0 };
-                assert!((f64::from(*found) - expected).abs() < 1e-4, "{rows} {k} {n}: {found} {expected}");
+                assert!((f64::from(*found) - expected).abs() < 1e-4, "{width:?} {rows} {k} {n}: {found} {expected}");
             }
             let room = panels(k) * PANEL;
             let mut dw = vec![[1.0; PANEL]; panels(n) * room];
             for (dw, g) in dw.chunks_exact_mut(room).zip(gp.chunks_exact(rows)) {
-                add_transposed_product(dw, &xp, g);
+                width.run(TransposedProduct { dw, x: &xp, g });
             }
             for i in 0..k * n {
                 let (j, o) = (i / n, i % n);
                 let sum: f64 = (0..rows).map(|r| f64::from(x[r * k + j]) * f64::from(g[r * n + o])).sum();
                 let found = dw[o / PANEL * room + j][o % PANEL];
-                assert!((f64::from(found) - sum - 1.0).abs() < 1e-4, "{rows} {k} {n}: {found} {sum}");
+                assert!((f64::from(found) - sum - 1.0).abs() < 1e-4, "{width:?} {rows} {k} {n}: {found} {sum}");
             }
         }
     }

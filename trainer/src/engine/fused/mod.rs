@@ -15,6 +15,8 @@ mod relu;
 mod sine;
 mod thin;
 mod tile;
+#[cfg(test)]
+mod width;
 
 use std::ops::Range;
 

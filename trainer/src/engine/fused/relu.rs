@@ -20,9 +20,9 @@ impl WithSimd for Relu<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let zero = simd.splat_f32s(0.0);
-        // In this order it is z that stays where one is not a number; the sum makes -0 a 0.
-        let relu = |z: S::f32s| simd.add_f32s(simd.max_f32s(zero, z), zero);
+        // Exact below half the largest number; of a NaN the maximum of two is 0 on some machines.
+        let half = simd.splat_f32s(0.5);
+        let relu = |z: S::f32s| simd.mul_f32s(half, simd.add_f32s(z, simd.abs_f32s(z)));
         let (whole, rest) = S::as_mut_simd_f32s(self.0);
         whole.iter_mut().for_each(|z| *z = relu(*z));
         if !rest.is_empty() {
@@ -60,20 +60,22 @@ impl WithSimd for Backward<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::width::Width, *};
 
     #[test]
     fn both_equal_the_plain_rule() {
         let y: Vec<f32> = (0..37).map(|i| (i as f32 - 18.0) * 0.25).collect();
-        let (mut z, mut g) = (y.clone(), vec![3.0; 37]);
-        z[18] = -0.0;
-        relu(&mut z);
-        relu_backward(&mut g, &z);
-        for i in 0..37 {
-            assert_eq!((z[i], g[i]), if y[i] > 0.0 { (y[i], 3.0) } else { (0.0, 0.0) });
+        for width in Width::ALL {
+            let (mut z, mut g) = (y.clone(), vec![3.0; 37]);
+            z[18] = -0.0;
+            width.run(Relu(&mut z));
+            width.run(Backward { g: &mut g, y: &z });
+            for i in 0..37 {
+                assert_eq!((z[i], g[i]), if y[i] > 0.0 { (y[i], 3.0) } else { (0.0, 0.0) }, "{width:?}");
+            }
+            let mut lost = [f32::NAN, -f32::NAN];
+            width.run(Relu(&mut lost));
+            assert!(lost.iter().all(|v| v.is_nan()), "{width:?}");
         }
-        let mut lost = [f32::NAN, -f32::NAN];
-        relu(&mut lost);
-        assert!(lost.iter().all(|v| v.is_nan()));
     }
 }

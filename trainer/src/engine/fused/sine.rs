@@ -102,7 +102,7 @@ impl WithSimd for Both<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::width::Width, *};
     use crate::{rng::Rng, tolerance};
 
     #[test]
@@ -115,6 +115,12 @@ mod tests {
             let (mut alone, mut kept, mut slope) = (t.clone(), t.clone(), vec![0.0; t.len()]);
             sine(&mut alone, None);
             sine(&mut kept, Some(&mut slope));
+            for width in Width::ALL {
+                let (mut z, mut other) = (t.clone(), vec![0.0; t.len()]);
+                width.run(Both { z: &mut z, other: &mut other, scale: 1.0 });
+                let far = |a: &[f32], b: &[f32]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 2e-7);
+                assert!(!far(&z, &sin) && !far(&other, &cos), "{width:?}");
+            }
             for (i, t) in t.iter().enumerate() {
                 let angle = std::f64::consts::TAU * (f64::from(*t) - f64::from(*t).round());
                 let error = (f64::from(sin[i]) - angle.sin()).abs().max((f64::from(cos[i]) - angle.cos()).abs());

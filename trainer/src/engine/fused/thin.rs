@@ -226,3 +226,82 @@ impl<const N: usize> FewOutputsBackward<'_, N> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            panel::{PANEL, add_transposed, pack, pack_transposed, panels, unpack},
+            width::Width,
+        },
+        *,
+    };
+    use crate::rng::Rng;
+
+    fn near(found: &[f32], expected: impl Fn(usize) -> f32, what: &str) {
+        for (i, found) in found.iter().enumerate() {
+            assert!((found - expected(i)).abs() < 1e-4, "{what} {i}: {found} {}", expected(i));
+        }
+    }
+
+    #[test]
+    fn thin_products_equal_plain_sums_at_every_width() {
+        let (rows, wide, thin) = (7, 21, 3);
+        let mut rng = Rng::new(6);
+        let mut draw = |len: usize| (0..len).map(|_| rng.normal() as f32).collect::<Vec<f32>>();
+        let (x, w, y) = (draw(rows * thin), draw(thin * wide), draw(rows * wide));
+        let packed = |from: &[f32], columns: usize| {
+            let mut out = vec![[0.0; PANEL]; panels(columns) * (from.len() / columns)];
+            pack(&mut out, from, columns);
+            out
+        };
+        let (w_panels, y_panels) = (packed(&w, wide), packed(&y, wide));
+        let sum = |n: usize, f: &dyn Fn(usize) -> f32| (0..n).map(f).sum::<f32>();
+        for width in Width::ALL {
+            let what = |name: &str| format!("{width:?} {name}");
+            // x [rows, thin] · w [thin, wide], with a bias of 1 in the first two rows.
+            let mut z = vec![[0.0; PANEL]; panels(wide) * rows];
+            for (z, w) in z.chunks_exact_mut(rows).zip(w_panels.chunks_exact(thin)) {
+                width.run(FewInputs::<3> { z, x: &x, w, bias: &[1.0; PANEL], bias_rows: 2 });
+            }
+            let mut found = vec![0.0; rows * wide];
+            unpack(&mut found, &z, wide);
+            let one = |r: usize| if r < 2 { 1.0 } else { 0.0 };
+            let product = |i: usize| {
+                let (r, o) = (i / wide, i % wide);
+                one(r) + sum(thin, &|k| x[r * thin + k] * w[k * wide + o])
+            };
+            near(&found, product, &what("few inputs"));
+            // xᵀ · y
+            let mut dw = vec![[0.0; PANEL]; panels(wide) * thin];
+            for (dw, g) in dw.chunks_exact_mut(thin).zip(y_panels.chunks_exact(rows)) {
+                width.run(FewInputsGradient::<3> { dw, x: &x, g });
+            }
+            let mut found = vec![0.0; thin * wide];
+            unpack(&mut found, &dw, wide);
+            let gradient = |i: usize| sum(rows, &|r| x[r * thin + i / wide] * y[r * wide + i % wide]);
+            near(&found, gradient, &what("few inputs' gradient"));
+            // y [rows, wide] · v [wide, thin], with the same bias.
+            let v: Vec<f32> = (0..wide * thin).map(|i| w[i % thin * wide + i / thin]).collect();
+            let mut v_panels = vec![[0.0; PANEL]; panels(wide) * thin];
+            pack_transposed(&mut v_panels, &v, thin);
+            let mut found = vec![0.0; rows * thin];
+            width.run(FewOutputs::<3> { y: &mut found, x: &y_panels, w: &v_panels, bias: &[1.0; 3], bias_rows: 2 });
+            let product = |i: usize| {
+                let (r, o) = (i / thin, i % thin);
+                one(r) + sum(wide, &|k| y[r * wide + k] * v[k * thin + o])
+            };
+            near(&found, product, &what("few outputs"));
+            // dv = yᵀ · x and dy = x · vᵀ
+            let (mut dv, mut dy) = (vec![[0.0; PANEL]; panels(wide) * thin], vec![[0.0; PANEL]; panels(wide) * rows]);
+            width.run(FewOutputsBackward::<3> { dw: &mut dv, dx: &mut dy, x: &y_panels, g: &x, w: &v_panels });
+            let (mut found_dv, mut found_dy) = (vec![0.0; wide * thin], vec![0.0; rows * wide]);
+            add_transposed(&mut found_dv, &dv, thin);
+            unpack(&mut found_dy, &dy, wide);
+            let dv = |i: usize| sum(rows, &|r| y[r * wide + i / thin] * x[r * thin + i % thin]);
+            near(&found_dv, dv, &what("few outputs' weights"));
+            let dy = |i: usize| sum(thin, &|k| x[i / wide * thin + k] * v[i % wide * thin + k]);
+            near(&found_dy, dy, &what("few outputs' inputs"));
+        }
+    }
+}
