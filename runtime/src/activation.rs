@@ -57,7 +57,7 @@ fn apply_with<M: Math, const USES: u32>(activation: Activation, values: &mut [f3
             each(values, |x| if x < 0.0 { 0.0 } else { x });
         }
         Activation::Tanh if uses::has(USES, uses::activation(Activation::Tanh)) => each(values, M::tanh),
-        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => each(values, M::sin_turns),
+        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => M::sines(values),
         Activation::Sigmoid if uses::has(USES, uses::activation(Activation::Sigmoid)) => each(values, M::sigmoid),
         Activation::Gelu if uses::has(USES, uses::activation(Activation::Gelu)) => each(values, M::gelu),
         Activation::Swish if uses::has(USES, uses::activation(Activation::Swish)) => each(values, M::swish),

@@ -10,9 +10,18 @@ pub(crate) trait Element: Copy {
     /// Its value, when finite.
     fn get(self) -> f32;
 
-    /// Whether it has a value.
-    fn is_finite(self) -> bool {
-        self.get().is_finite()
+    /// The same slice, where elements are f32 already.
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    fn as_floats(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+
+    /// The values of sixteen of them.
+    #[inline(always)]
+    fn widen(from: &[Self; 16], to: &mut [f32; 16]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from.get();
+        }
     }
 }
 
@@ -20,6 +29,11 @@ impl Element for f32 {
     #[inline(always)]
     fn get(self) -> f32 {
         self
+    }
+
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    fn as_floats(values: &[Self]) -> Option<&[f32]> {
+        Some(values)
     }
 }
 
@@ -36,12 +50,14 @@ impl Element for [u8; 2] {
         half(u16::from_le_bytes(self))
     }
 
-    fn is_finite(self) -> bool {
-        u16::from_le_bytes(self) & 0x7c00 != 0x7c00
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    #[inline(always)]
+    fn widen(from: &[Self; 16], to: &mut [f32; 16]) {
+        crate::arm::widen(from, to);
     }
 }
 
-/// A finite IEEE 754 half as f32, exactly. The loader refuses infinities and NaNs by [`Element::is_finite`].
+/// A finite IEEE 754 half as f32, exactly. The loader refuses infinities and NaNs.
 #[inline(always)]
 pub(crate) fn half(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
@@ -91,13 +107,17 @@ impl<'a> Values<'a> {
     }
 
     pub(crate) fn all_finite(&self) -> bool {
-        fn check<E: Element>(values: &[E]) -> bool {
-            values.iter().all(|v| v.is_finite())
+        // Sign, exponent and some of the fraction are in the upper two bytes of either.
+        #[inline(never)]
+        fn check(bytes: &[u8], width: usize, exponent: u16) -> bool {
+            let upper = |value: &[u8]| value.last_chunk().map_or(exponent, |upper| u16::from_le_bytes(*upper));
+            bytes.chunks_exact(width).all(|value| upper(value) & exponent != exponent)
         }
         match self {
-            Self::Aligned(v) => check(v),
-            Self::Single(v) => check(v),
-            Self::Half(v) => check(v),
+            Self::Aligned(v) if cfg!(target_endian = "little") => check(bytemuck::cast_slice(v), 4, 0x7f80),
+            Self::Aligned(v) => v.iter().all(|v| v.is_finite()),
+            Self::Single(v) => check(v.as_flattened(), 4, 0x7f80),
+            Self::Half(v) => check(v.as_flattened(), 2, 0x7c00),
         }
     }
 }
@@ -112,49 +132,152 @@ pub(crate) struct Dense<'a> {
 impl Dense<'_> {
     /// y = x·kernel + bias for L lanes side by side, `[in][L] -> [out][L]`.
     pub(crate) fn forward<A: Algebra<L>, const L: usize, const USES: u32>(&self, x: &[[f32; L]], y: &mut [[f32; L]]) {
-        for (o, y) in y.iter_mut().enumerate() {
-            *y = A::constant(self.bias.get(o).unwrap_or(0.0));
+        if let Values::Aligned(bias) = self.bias {
+            for (y, bias) in y.iter_mut().zip(bias) {
+                *y = A::constant(*bias);
+            }
+        } else {
+            for (o, y) in y.iter_mut().enumerate() {
+                *y = A::constant(self.bias.get(o).unwrap_or(0.0));
+            }
         }
         match self.kernel {
-            Values::Aligned(kernel) if uses::has(USES, uses::precision(Precision::F32)) => accumulate(kernel, x, y),
-            Values::Single(kernel) if uses::has(USES, uses::UNALIGNED) => accumulate(kernel, x, y),
-            Values::Half(kernel) if uses::has(USES, uses::precision(Precision::F16)) => accumulate(kernel, x, y),
+            Values::Aligned(kernel) if uses::has(USES, uses::precision(Precision::F32)) => {
+                accumulate(kernel, y.len(), x, y);
+            }
+            kernel if PANELS && uses::has(USES, uses::UNALIGNED | uses::precision(Precision::F16)) => {
+                widened(kernel, x, y);
+            }
+            Values::Single(kernel) if uses::has(USES, uses::UNALIGNED) => accumulate(kernel, y.len(), x, y),
+            Values::Half(kernel) if uses::has(USES, uses::precision(Precision::F16)) => {
+                accumulate(kernel, y.len(), x, y);
+            }
             _ => {}
         }
     }
 }
 
-/// Adds x·kernel to what `y` holds.
-fn accumulate<E: Element, const L: usize>(kernel: &[E], x: &[[f32; L]], y: &mut [[f32; L]]) {
+/// Whether weights that are not aligned f32 are made so block by block, and one set of inner loops serves all: where
+/// code is to be small, or the inner loops are assembly.
+const PANELS: bool = cfg!(any(all(target_arch = "arm", target_abi = "eabihf"), target_arch = "wasm32"));
+
+/// Adds x·kernel to what `y` holds, block by block of weights made f32 first.
+#[inline(never)]
+fn widened<const L: usize>(kernel: Values<'_>, x: &[[f32; L]], y: &mut [[f32; L]]) {
     let outputs = y.len();
-    if outputs == 0 {
-        return;
-    }
-    if L == 1 {
-        blocked::<E, L, 8>(kernel, outputs, x, y);
-    } else if L <= 4 {
-        blocked::<E, L, 4>(kernel, outputs, x, y);
-    } else {
-        blocked::<E, L, 2>(kernel, outputs, x, y);
+    let mut panel = [[0.0; COLUMNS]; ROWS];
+    for (c, y) in y.chunks_mut(COLUMNS).enumerate() {
+        for (r, x) in x.chunks(ROWS).enumerate() {
+            for (i, row) in panel.iter_mut().take(x.len()).enumerate() {
+                let start = (r * ROWS + i) * outputs + c * COLUMNS;
+                match kernel {
+                    Values::Aligned(_) => {}
+                    Values::Single(kernel) => widen(kernel, start, row),
+                    Values::Half(kernel) => widen(kernel, start, row),
+                }
+            }
+            accumulate(panel.as_flattened(), COLUMNS, x, y);
+        }
     }
 }
 
-/// `B` outputs at a time, so that what they add up stays in registers and a row's weights are read together.
+/// Inputs and outputs of a block of weights made f32.
+const ROWS: usize = 8;
+const COLUMNS: usize = 16;
+
+/// Values from `start` on, as many as there are.
 #[inline(always)]
-fn blocked<E: Element, const L: usize, const B: usize>(
-    kernel: &[E],
-    outputs: usize,
-    x: &[[f32; L]],
-    y: &mut [[f32; L]],
-) {
-    if outputs == 0 {
-        return;
+fn widen<E: Element>(kernel: &[E], start: usize, row: &mut [f32; COLUMNS]) {
+    let from = kernel.get(start..).unwrap_or(&[]);
+    if let Some(from) = from.first_chunk() {
+        E::widen(from, row);
+    } else {
+        for (to, from) in row.iter_mut().zip(from) {
+            *to = from.get();
+        }
     }
+}
+
+/// Adds x·kernel to what `y` holds; rows of the kernel are `stride` apart.
+#[inline(never)]
+fn accumulate<E: Element, const L: usize>(kernel: &[E], stride: usize, x: &[[f32; L]], y: &mut [[f32; L]]) {
+    #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+    let (done, y) = arm(kernel, stride, x, y);
+    #[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
+    let (done, y) = match L {
+        1 => blocked::<E, L, 8>(kernel, stride, x, y),
+        2..=4 => blocked::<E, L, 4>(kernel, stride, x, y),
+        _ => blocked::<E, L, 2>(kernel, stride, x, y),
+    };
+    for (sum, at) in y.iter_mut().zip(done..stride) {
+        let mut now = *sum;
+        for (x, row) in x.iter().zip(kernel.chunks_exact(stride.max(1))) {
+            let Some(w) = row.get(at) else { break };
+            let w = w.get();
+            for (sum, x) in now.iter_mut().zip(x) {
+                *sum += w * *x;
+            }
+        }
+        *sum = now;
+    }
+}
+
+/// As many outputs as the kernels of [`crate::arm`] do; how many, and what is left.
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+#[inline(always)]
+fn arm<'y, E: Element, const L: usize>(
+    kernel: &[E],
+    stride: usize,
+    x: &[[f32; L]],
+    y: &'y mut [[f32; L]],
+) -> (usize, &'y mut [[f32; L]]) {
+    use crate::arm;
+    let step = match L {
+        1 => arm::ONE,
+        arm::FOUR => arm::FOUR,
+        _ => return (0, y),
+    };
+    let Some(kernel) = E::as_floats(kernel) else { return (0, y) };
+    let x = x.as_flattened();
+    let (mut done, outputs) = (0, y.len());
+    // A block is 16 outputs of one point, or 4 of four.
+    let (blocks, rest) = y.as_flattened_mut().as_chunks_mut::<16>();
+    for out in blocks {
+        let w = kernel.get(done..).unwrap_or(&[]);
+        if L == 1 {
+            arm::one_point(w, stride, x, out);
+        } else if let ([out], _) = out.as_chunks_mut().0.as_chunks_mut() {
+            arm::four_points(w, stride, x.as_chunks().0, out);
+        }
+        done += step;
+    }
+    for out in rest.as_chunks_mut::<L>().0 {
+        let w = kernel.get(done..).unwrap_or(&[]);
+        if L == 1 {
+            out.iter_mut().for_each(|out| arm::one_point_one_output(w, stride, x, out));
+        } else if let Some(out) = out.first_chunk_mut() {
+            arm::four_points_one_output(w, stride, x.as_chunks().0, out);
+        }
+        done += 1;
+    }
+    (outputs, &mut [])
+}
+
+/// `B` outputs at a time, so that what they add up stays in registers and a row's weights are read together; how many
+/// are done, and what is left.
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
+#[inline(always)]
+fn blocked<'y, E: Element, const L: usize, const B: usize>(
+    kernel: &[E],
+    stride: usize,
+    x: &[[f32; L]],
+    y: &'y mut [[f32; L]],
+) -> (usize, &'y mut [[f32; L]]) {
     let (blocks, rest) = y.as_chunks_mut::<B>();
-    let tail = outputs - rest.len();
+    let done = blocks.len() * B;
     for (b, out) in blocks.iter_mut().enumerate() {
         let mut sum = *out;
-        for (x, row) in x.iter().zip(kernel.chunks_exact(outputs)) {
+        for (x, row) in x.iter().zip(kernel.chunks_exact(stride.max(1))) {
             let Some(weights) = row.as_chunks::<B>().0.get(b) else { continue };
             for (sum, w) in sum.iter_mut().zip(weights) {
                 let w = w.get();
@@ -165,15 +288,7 @@ fn blocked<E: Element, const L: usize, const B: usize>(
         }
         *out = sum;
     }
-    for (x, row) in x.iter().zip(kernel.chunks_exact(outputs)) {
-        let Some(weights) = row.get(tail..) else { continue };
-        for (sum, w) in rest.iter_mut().zip(weights) {
-            let w = w.get();
-            for (sum, x) in sum.iter_mut().zip(x) {
-                *sum += w * *x;
-            }
-        }
-    }
+    (done, rest)
 }
 
 #[cfg(test)]
@@ -184,7 +299,8 @@ mod tests {
     fn every_finite_half_has_the_value_its_bits_stand_for() {
         for bits in 0..=u16::MAX {
             let (exponent, fraction) = ((bits >> 10) & 31, f64::from(bits & 1023));
-            assert_eq!(bits.to_le_bytes().is_finite(), exponent != 31, "{bits:04x}");
+            let bytes = [bits.to_le_bytes()];
+            assert_eq!(Values::Half(&bytes).all_finite(), exponent != 31, "{bits:04x}");
             let power = |e: i32| f64::from_bits(((1023 + e) as u64) << 52);
             let expected = match exponent {
                 0 => fraction * power(-24),

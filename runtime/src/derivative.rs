@@ -265,7 +265,7 @@ impl<const USES: u32> Model<'_, USES> {
     fn tangents<const L: usize>(&self, x: &[f32], y: &mut [f32], jacobian: &mut [f32], scratch: &mut [f32]) {
         let inputs = self.inputs();
         for first in (0..inputs).step_by(L.saturating_sub(1).max(1)) {
-            self.tile::<_, L>(&First { x, first }, scratch.as_chunks_mut().0, |output, lanes| {
+            self.tile::<_, L>(&First { x, first }, scratch.as_chunks_mut().0, &mut |output, lanes| {
                 if let (Some(y), Some(value)) = (y.get_mut(output), lanes.first()) {
                     *y = *value;
                 }
@@ -303,7 +303,7 @@ impl<const USES: u32> Model<'_, USES> {
         }
         for axis in 0..inputs {
             let algebra = Second { x, direction, axis };
-            self.tile::<_, 4>(&algebra, scratch.as_chunks_mut().0, |output, [value, _, slope, mixed]| {
+            self.tile::<_, 4>(&algebra, scratch.as_chunks_mut().0, &mut |output, [value, _, slope, mixed]| {
                 if let Some(y) = y.get_mut(output) {
                     *y = value;
                 }

@@ -132,7 +132,11 @@ impl Activation {
 
     /// The activation of that name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|a| a.name() == name)
+        Self::from_bytes(name.as_bytes())
+    }
+
+    pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.name().as_bytes() == name)
     }
 }
 
@@ -209,7 +213,11 @@ impl MathBackend {
 
     /// The backend of that name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|b| b.name() == name)
+        Self::from_bytes(name.as_bytes())
+    }
+
+    pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|b| b.name().as_bytes() == name)
     }
 }
 

@@ -1,16 +1,11 @@
 //! The safetensors header, read in place and checked: JSON in, words and tensor spans out.
 
-use core::fmt;
-
 use heapless::Vec;
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
 
 use crate::{
     error::{LoadError, TensorName, Word},
     format::{MAX_LAYERS, Precision, key, tensor},
+    json::{Bad, Json, decimal},
 };
 
 /// Longest header of a model; the format has at most 46 tensors of about 80 bytes each and a few lines of words.
@@ -30,14 +25,14 @@ pub(crate) enum Dtype {
 }
 
 impl Dtype {
-    fn from_name(name: Option<&str>) -> Option<Self> {
-        Some(match name? {
-            "F32" => Self::F32,
-            "F16" => Self::F16,
-            "I32" => Self::I32,
-            "I16" => Self::I16,
-            "I8" => Self::I8,
-            "U8" => Self::U8,
+    fn from_name(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"F32" => Self::F32,
+            b"F16" => Self::F16,
+            b"I32" => Self::I32,
+            b"I16" => Self::I16,
+            b"I8" => Self::I8,
+            b"U8" => Self::U8,
             _ => return None,
         })
     }
@@ -82,61 +77,87 @@ impl Span {
 /// The words that say what to compute.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Words<'a> {
-    pub(crate) format: Option<&'a str>,
-    pub(crate) version: Option<&'a str>,
-    pub(crate) mapping: Option<&'a str>,
-    pub(crate) activations: Option<&'a str>,
-    pub(crate) gate: Option<&'a str>,
-    pub(crate) math: Option<&'a str>,
-    pub(crate) bits: Option<&'a str>,
-    pub(crate) fractions: Option<&'a str>,
+    pub(crate) format: Option<&'a [u8]>,
+    pub(crate) version: Option<&'a [u8]>,
+    pub(crate) mapping: Option<&'a [u8]>,
+    pub(crate) activations: Option<&'a [u8]>,
+    pub(crate) gate: Option<&'a [u8]>,
+    pub(crate) math: Option<&'a [u8]>,
+    pub(crate) bits: Option<&'a [u8]>,
+    pub(crate) fractions: Option<&'a [u8]>,
 }
 
-/// A checked header.
+/// Tensors of a file in the order of its header.
+pub(crate) type Spans = Vec<Span, MAX_TENSORS>;
+
+/// A checked header; its spans are kept apart, as a kilobyte and a half should not be moved on a small stack.
 #[derive(Debug)]
-pub(crate) struct Header<'a> {
+pub(crate) struct Header<'s, 'a> {
     /// The JSON itself.
     pub(crate) text: &'a [u8],
     /// The bytes behind it.
     pub(crate) data: &'a [u8],
     pub(crate) words: Words<'a>,
-    pub(crate) spans: Vec<Span, MAX_TENSORS>,
+    pub(crate) spans: &'s mut Spans,
 }
 
-impl<'a> Header<'a> {
+impl<'s, 'a> Header<'s, 'a> {
     /// Reads the header of `file`; spans cover the data without gap or overlap only after
     /// [`Header::check_spans`], so that a foreign file is called that first.
-    pub(crate) fn read(file: &'a [u8]) -> Result<Self, LoadError> {
+    pub(crate) fn read(file: &'a [u8], spans: &'s mut Spans) -> Result<Self, LoadError> {
         let (length, rest) = file.split_first_chunk::<8>().ok_or(LoadError::Truncated)?;
         let length = u64::from_le_bytes(*length);
         if length > MAX_HEADER as u64 {
             return Err(LoadError::HeaderTooLong);
         }
         let (text, data) = rest.split_at_checked(length as usize).ok_or(LoadError::Truncated)?;
-        let mut header = Self { text, data, words: Words::default(), spans: Vec::new() };
+        let mut header = Self { text, data, words: Words::default(), spans };
         let mut problem = None;
-        let seed = Top { header: &mut header, problem: &mut problem };
-        match parse(text, seed) {
-            Ok(()) => Ok(header),
+        match header.parse(&mut problem) {
+            Ok(()) if problem.is_none() => Ok(header),
             // A file that names another format is foreign whatever its tensors are called.
-            Err(Bad) => Err(match (problem, header.words.format) {
-                (Some(problem), Some(crate::format::FORMAT)) => problem,
-                (Some(_), Some(crate::format::CHECKPOINT_FORMAT)) => LoadError::Checkpoint,
+            _ => Err(match (problem, header.words.format) {
+                (Some(problem), Some(format)) if format == crate::format::FORMAT.as_bytes() => problem,
+                (Some(_), Some(format)) if format == crate::format::CHECKPOINT_FORMAT.as_bytes() => {
+                    LoadError::Checkpoint
+                }
                 (Some(_), _) => LoadError::Foreign,
                 (None, _) => LoadError::BadHeader,
             }),
         }
     }
 
+    /// Words and spans; the first tensor that is wrong goes to `problem` and the rest is still read: the metadata may
+    /// come later and say more.
+    fn parse(&mut self, problem: &mut Option<LoadError>) -> Result<(), Bad> {
+        let mut json = Json::new(self.text);
+        let mut metadata = false;
+        json.object(&mut |json, name| {
+            if name == METADATA {
+                if metadata {
+                    return Err(Bad);
+                }
+                metadata = true;
+                return json.object(&mut |json, name| self.words.read(json, name));
+            }
+            let info = Info::read(json)?;
+            if let Err(wrong) = self.add(name, &info) {
+                problem.get_or_insert(wrong);
+            }
+            Ok(())
+        })?;
+        json.end()
+    }
+
     /// The version of a file of this format.
     pub(crate) fn version(&self) -> Result<u32, LoadError> {
         match self.words.format {
-            Some(crate::format::FORMAT) => {}
-            Some(crate::format::CHECKPOINT_FORMAT) => return Err(LoadError::Checkpoint),
+            Some(format) if format == crate::format::FORMAT.as_bytes() => {}
+            Some(format) if format == crate::format::CHECKPOINT_FORMAT.as_bytes() => return Err(LoadError::Checkpoint),
             _ => return Err(LoadError::Foreign),
         }
         let version = self.words.version.ok_or(LoadError::MissingWord(Word::Version))?;
-        version.parse().map_err(|_| LoadError::UnknownWord(Word::Version))
+        decimal(version).ok_or(LoadError::UnknownWord(Word::Version))
     }
 
     /// Every byte of the data belongs to exactly one tensor.
@@ -170,73 +191,38 @@ impl<'a> Header<'a> {
 /// The word under `wanted` in the metadata of a header that has been read before.
 pub(crate) fn find_word<'a>(text: &'a [u8], wanted: &str) -> Option<&'a str> {
     let mut found = None;
-    parse(text, FindTop { wanted, found: &mut found }).ok()?;
-    found
-}
-
-/// What serde's errors come to here; the reason is kept beside.
-struct Bad;
-
-fn parse<'a>(text: &'a [u8], seed: impl DeserializeSeed<'a, Value = ()>) -> Result<(), Bad> {
-    let mut json = serde_json_core::de::Deserializer::new(text, None);
-    seed.deserialize(&mut json).map_err(|_| Bad)?;
-    json.end().map(|_| ()).map_err(|_| Bad)
-}
-
-/// The whole header: metadata and tensors by name.
-struct Top<'h, 'a> {
-    header: &'h mut Header<'a>,
-    problem: &'h mut Option<LoadError>,
-}
-
-impl<'a> DeserializeSeed<'a> for Top<'_, 'a> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Top<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a safetensors header")
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        let mut metadata = false;
-        while let Some(name) = map.next_key::<&'a str>()? {
-            if name == "__metadata__" {
-                if metadata {
-                    return Err(M::Error::custom("twice"));
-                }
-                metadata = true;
-                map.next_value_seed(WordsSeed(&mut self.header.words))?;
-                continue;
+    Json::new(text)
+        .object(&mut |json, name| {
+            if name != METADATA {
+                return Info::read(json).map(|_| ());
             }
-            let info = map.next_value_seed(InfoSeed)?;
-            // The first problem is kept and the rest is still read: the metadata may come later and say more.
-            if let Err(problem) = self.header.add(name, info) {
-                self.problem.get_or_insert(problem);
-            }
-        }
-        if self.problem.is_some() { Err(M::Error::custom("tensor")) } else { Ok(()) }
-    }
+            json.object(&mut |json, name| {
+                let asked = name == wanted.as_bytes();
+                let word = json.string(!asked)?;
+                found = if asked { Some(word) } else { found };
+                Ok(())
+            })
+        })
+        .ok()?;
+    core::str::from_utf8(found?).ok()
 }
 
-impl Header<'_> {
-    fn add(&mut self, name: &str, info: Info<'_>) -> Result<(), LoadError> {
+/// The one name in a header that is no tensor's.
+const METADATA: &[u8] = b"__metadata__";
+
+impl Header<'_, '_> {
+    fn add(&mut self, name: &[u8], info: &Info<'_>) -> Result<(), LoadError> {
         let name = tensor_name(name).ok_or(LoadError::UnknownTensor)?;
         if self.spans.iter().any(|s| s.name == name) {
             return Err(LoadError::Duplicate(name));
         }
-        let dtype = Dtype::from_name(info.dtype).ok_or(LoadError::Dtype(name))?;
-        let (shape, rank) = match info.shape.as_deref() {
-            Some(&[n]) => ([1, n], 1),
-            Some(&[rows, columns]) => ([rows, columns], 2),
+        let dtype = info.dtype.and_then(Dtype::from_name).ok_or(LoadError::Dtype(name))?;
+        let (shape, rank) = match info.shape {
+            Some(([n, _], 1)) => ([1, n], 1),
+            Some((shape, 2)) => (shape, 2),
             _ => return Err(LoadError::Shape(name)),
         };
-        let [start, end] = *info.offsets.as_deref().unwrap_or(&[]) else {
+        let Some(([start, end], 2)) = info.offsets else {
             return Err(LoadError::Offsets(name));
         };
         let bytes = shape[0].checked_mul(shape[1]).and_then(|n| n.checked_mul(dtype.bytes()));
@@ -251,223 +237,88 @@ impl Header<'_> {
     }
 }
 
-fn tensor_name(text: &str) -> Option<TensorName> {
-    let numbered = |prefix: &str, suffix: &str, limit: usize| -> Option<u8> {
-        let digits = text.strip_prefix(prefix)?.strip_suffix(suffix)?;
-        let canonical = digits.len() == 1 || !digits.starts_with('0');
-        let plain = digits.bytes().all(|b| b.is_ascii_digit());
-        digits.parse::<u8>().ok().filter(|&n| canonical && plain && usize::from(n) < limit)
+/// A tensor of the format from its name.
+fn tensor_name(text: &[u8]) -> Option<TensorName> {
+    let single = [
+        (tensor::MAPPING_KERNEL, TensorName::MappingKernel),
+        (tensor::MAPPING_BIAS, TensorName::MappingBias),
+        (tensor::INPUT_SCALE, TensorName::InputScale),
+        (tensor::INPUT_OFFSET, TensorName::InputOffset),
+        (tensor::OUTPUT_SCALE, TensorName::OutputScale),
+        (tensor::OUTPUT_OFFSET, TensorName::OutputOffset),
+        (tensor::SELF_TEST_INPUTS, TensorName::SelfTestInputs),
+        (tensor::SELF_TEST_OUTPUTS, TensorName::SelfTestOutputs),
+    ];
+    if let Some((_, name)) = single.iter().find(|(name, _)| name.as_bytes() == text) {
+        return Some(*name);
+    }
+    let (encoder, rest) = match text.strip_prefix(tensor::LAYERS.as_bytes()) {
+        Some(rest) => (false, rest),
+        None => (true, text.strip_prefix(tensor::ENCODER.as_bytes())?),
     };
-    Some(match text {
-        tensor::MAPPING_KERNEL => TensorName::MappingKernel,
-        tensor::MAPPING_BIAS => TensorName::MappingBias,
-        tensor::INPUT_SCALE => TensorName::InputScale,
-        tensor::INPUT_OFFSET => TensorName::InputOffset,
-        tensor::OUTPUT_SCALE => TensorName::OutputScale,
-        tensor::OUTPUT_OFFSET => TensorName::OutputOffset,
-        tensor::SELF_TEST_INPUTS => TensorName::SelfTestInputs,
-        tensor::SELF_TEST_OUTPUTS => TensorName::SelfTestOutputs,
-        _ => {
-            if let Some(n) = numbered(tensor::LAYERS, tensor::KERNEL, MAX_LAYERS) {
-                TensorName::LayerKernel(n)
-            } else if let Some(n) = numbered(tensor::LAYERS, tensor::BIAS, MAX_LAYERS) {
-                TensorName::LayerBias(n)
-            } else if let Some(n) = numbered(tensor::LAYERS, tensor::WEIGHT, MAX_LAYERS) {
-                TensorName::LayerWeight(n)
-            } else if let Some(n) = numbered(tensor::LAYERS, tensor::MULTIPLIER, MAX_LAYERS) {
-                TensorName::LayerMultiplier(n)
-            } else if let Some(n) = numbered(tensor::LAYERS, tensor::SHIFT, MAX_LAYERS) {
-                TensorName::LayerShift(n)
-            } else if let Some(n) = numbered(tensor::ENCODER, tensor::KERNEL, 2) {
-                TensorName::EncoderKernel(n)
-            } else {
-                TensorName::EncoderBias(numbered(tensor::ENCODER, tensor::BIAS, 2)?)
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (digits, suffix) = rest.split_at_checked(digits)?;
+    let limit = if encoder { 2 } else { MAX_LAYERS };
+    let n = decimal(digits).filter(|&n| (n as usize) < limit)? as u8;
+    let kinds: [(&str, TensorName); 5] = [
+        (tensor::KERNEL, if encoder { TensorName::EncoderKernel(n) } else { TensorName::LayerKernel(n) }),
+        (tensor::BIAS, if encoder { TensorName::EncoderBias(n) } else { TensorName::LayerBias(n) }),
+        (tensor::WEIGHT, TensorName::LayerWeight(n)),
+        (tensor::MULTIPLIER, TensorName::LayerMultiplier(n)),
+        (tensor::SHIFT, TensorName::LayerShift(n)),
+    ];
+    let kinds = kinds.get(..if encoder { 2 } else { 5 })?;
+    kinds.iter().find(|(kind, _)| kind.as_bytes() == suffix).map(|(_, name)| *name)
+}
+
+impl<'a> Words<'a> {
+    /// The word under `name`; those that are not looked at may hold escapes, as a checkpoint's do.
+    fn read(&mut self, json: &mut Json<'a>, name: &'a [u8]) -> Result<(), Bad> {
+        let slots = [
+            (key::FORMAT, &mut self.format),
+            (key::VERSION, &mut self.version),
+            (key::MAPPING, &mut self.mapping),
+            (key::ACTIVATIONS, &mut self.activations),
+            (key::GATE, &mut self.gate),
+            (key::MATH, &mut self.math),
+            (key::BITS, &mut self.bits),
+            (key::FRACTIONS, &mut self.fractions),
+        ];
+        for (key, slot) in slots {
+            if key.as_bytes() == name {
+                return match slot.replace(json.string(false)?) {
+                    Some(_) => Err(Bad),
+                    None => Ok(()),
+                };
             }
         }
-    })
-}
-
-/// The metadata: a flat map of strings.
-struct WordsSeed<'h, 'a>(&'h mut Words<'a>);
-
-impl<'a> DeserializeSeed<'a> for WordsSeed<'_, 'a> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
+        json.string(true).map(|_| ())
     }
 }
 
-impl<'a> Visitor<'a> for WordsSeed<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("strings by name")
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(name) = map.next_key::<&'a str>()? {
-            let slot = match name {
-                key::FORMAT => &mut self.0.format,
-                key::VERSION => &mut self.0.version,
-                key::MAPPING => &mut self.0.mapping,
-                key::ACTIVATIONS => &mut self.0.activations,
-                key::GATE => &mut self.0.gate,
-                key::MATH => &mut self.0.math,
-                key::BITS => &mut self.0.bits,
-                key::FRACTIONS => &mut self.0.fractions,
-                _ => {
-                    map.next_value_seed(AnyString)?;
-                    continue;
-                }
-            };
-            if slot.replace(map.next_value::<&'a str>()?).is_some() {
-                return Err(M::Error::custom("twice"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A string that is not looked at; it may hold escapes, as a checkpoint's do.
-struct AnyString;
-
-impl<'a> DeserializeSeed<'a> for AnyString {
-    type Value = ();
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_ignored_any(IgnoredAny).map(|_| ())
-    }
-}
+/// The first two of a list, and how many there are.
+type Pair = ([usize; 2], usize);
 
 /// What the header says of one tensor.
 #[derive(Default)]
 struct Info<'a> {
-    dtype: Option<&'a str>,
-    shape: Option<Vec<usize, 2>>,
-    offsets: Option<Vec<usize, 2>>,
+    dtype: Option<&'a [u8]>,
+    shape: Option<Pair>,
+    offsets: Option<Pair>,
 }
 
-struct InfoSeed;
-
-impl<'a> DeserializeSeed<'a> for InfoSeed {
-    type Value = Info<'a>;
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<Info<'a>, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for InfoSeed {
-    type Value = Info<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("dtype, shape and data_offsets")
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<Info<'a>, M::Error> {
-        let mut info = Info::default();
-        while let Some(name) = map.next_key::<&'a str>()? {
+impl<'a> Info<'a> {
+    fn read(json: &mut Json<'a>) -> Result<Self, Bad> {
+        let mut info = Self::default();
+        json.object(&mut |json, name| {
             let twice = match name {
-                "dtype" => info.dtype.replace(map.next_value()?).is_some(),
-                "shape" => info.shape.replace(map.next_value_seed(Pair)?).is_some(),
-                "data_offsets" => info.offsets.replace(map.next_value_seed(Pair)?).is_some(),
+                b"dtype" => info.dtype.replace(json.string(false)?).is_some(),
+                b"shape" => info.shape.replace(json.numbers()?).is_some(),
+                b"data_offsets" => info.offsets.replace(json.numbers()?).is_some(),
                 _ => true,
             };
-            if twice {
-                return Err(M::Error::custom("twice"));
-            }
-        }
+            if twice { Err(Bad) } else { Ok(()) }
+        })?;
         Ok(info)
-    }
-}
-
-/// At most two whole numbers; more of them leave an empty list, which no tensor of the format has.
-struct Pair;
-
-impl<'a> DeserializeSeed<'a> for Pair {
-    type Value = Vec<usize, 2>;
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_seq(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Pair {
-    type Value = Vec<usize, 2>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of whole numbers")
-    }
-
-    fn visit_seq<S: SeqAccess<'a>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
-        let mut pair = Vec::new();
-        let mut more = false;
-        while let Some(n) = seq.next_element::<u32>()? {
-            more |= pair.push(n as usize).is_err();
-        }
-        if more {
-            pair.clear();
-        }
-        Ok(pair)
-    }
-}
-
-/// Looks for one word and passes over everything else.
-struct FindTop<'h, 'a> {
-    wanted: &'h str,
-    found: &'h mut Option<&'a str>,
-}
-
-impl<'a> DeserializeSeed<'a> for FindTop<'_, 'a> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for FindTop<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a safetensors header")
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(name) = map.next_key::<&'a str>()? {
-            if name == "__metadata__" {
-                map.next_value_seed(FindWord { wanted: self.wanted, found: &mut *self.found })?;
-            } else {
-                map.next_value_seed(InfoSeed)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-struct FindWord<'h, 'a> {
-    wanted: &'h str,
-    found: &'h mut Option<&'a str>,
-}
-
-impl<'a> DeserializeSeed<'a> for FindWord<'_, 'a> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for FindWord<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("strings by name")
-    }
-
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(name) = map.next_key::<&'a str>()? {
-            if name == self.wanted {
-                *self.found = Some(map.next_value()?);
-            } else {
-                map.next_value_seed(AnyString)?;
-            }
-        }
-        Ok(())
     }
 }

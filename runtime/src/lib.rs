@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(feature = "build")]
 extern crate std;
 
 pub mod activation;
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod arm;
 #[cfg(feature = "build")]
 pub mod build;
 pub mod decode;
@@ -17,6 +19,7 @@ pub mod fixed;
 pub mod format;
 mod header;
 pub mod integer;
+mod json;
 mod load;
 pub mod math;
 mod model;

@@ -11,14 +11,14 @@ use crate::{
 
 /// Takes tensors out of a header, each once, each of the shape the architecture asks for.
 pub(crate) struct Reader<'h, 'a> {
-    header: &'h Header<'a>,
+    header: &'h Header<'h, 'a>,
     pub(crate) precision: Option<Precision>,
     pub(crate) taken: usize,
     pub(crate) weight_bytes: usize,
 }
 
 impl<'h, 'a> Reader<'h, 'a> {
-    pub(crate) fn new(header: &'h Header<'a>) -> Self {
+    pub(crate) fn new(header: &'h Header<'h, 'a>) -> Self {
         Self { header, precision: None, taken: 0, weight_bytes: 0 }
     }
 
@@ -61,8 +61,8 @@ impl<'h, 'a> Reader<'h, 'a> {
     pub(crate) fn architecture(&mut self, words: &Words<'_>) -> Result<(Architecture, Option<Dense<'a>>), LoadError> {
         let mut layers = Layers::new();
         let activations = words.activations.ok_or(LoadError::MissingWord(Word::Activations))?;
-        for (n, word) in activations.split(',').enumerate() {
-            let activation = Activation::from_name(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
+        for (n, word) in activations.split(|b| *b == b',').enumerate() {
+            let activation = Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
             if n >= MAX_LAYERS {
                 return Err(LoadError::LayerCount);
             }
@@ -71,9 +71,9 @@ impl<'h, 'a> Reader<'h, 'a> {
         }
         let first = layers.first().ok_or(LoadError::LayerCount)?.inputs;
         let raw = match words.mapping.ok_or(LoadError::MissingWord(Word::Mapping))? {
-            "none" => None,
-            "fourier" => Some(false),
-            "fourier+raw" => Some(true),
+            b"none" => None,
+            b"fourier" => Some(false),
+            b"fourier+raw" => Some(true),
             _ => return Err(LoadError::UnknownWord(Word::Mapping)),
         };
         let (inputs, mapping, dense) = match raw {
@@ -87,7 +87,7 @@ impl<'h, 'a> Reader<'h, 'a> {
         };
         let gate = match words.gate {
             None => None,
-            Some(word) => Some(Activation::from_name(word).ok_or(LoadError::UnknownWord(Word::Gate))?),
+            Some(word) => Some(Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Gate))?),
         };
         let output_affine = self.header.span(TensorName::OutputScale).is_ok();
         let architecture = Architecture { inputs, mapping, gate, layers, output_affine };

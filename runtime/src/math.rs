@@ -7,6 +7,13 @@
 const ROUND: f32 = 12_582_912.0;
 /// From this magnitude on every f32 in turns is a whole or half turn.
 const WHOLE: f32 = 4_194_304.0;
+/// The same as [`ROUND`] for half turns, up to a magnitude of 2^21; the last bit of the sum is then whether their number
+/// is odd.
+const ROUND_HALF: f32 = 6_291_456.0;
+/// Bits of 2^21.
+const NEAR: u32 = 0x4a00_0000;
+/// 2^42
+const FAR_SQUARED: f32 = 4_398_046_511_104.0;
 
 /// One set of routines; NaN in gives NaN out.
 pub trait Math {
@@ -19,17 +26,39 @@ pub trait Math {
     /// tanh(x).
     fn tanh(x: f32) -> f32;
 
+    /// [`Math::sin_turns`] of every value in place.
+    #[inline(always)]
+    fn sines(values: &mut [f32]) {
+        for v in values {
+            *v = Self::sin_turns(*v);
+        }
+    }
+
+    /// [`Math::exp`] as it is used by others: where nothing is done side by side, one copy for all of them.
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn exp_apart(x: f32) -> f32 {
+        Self::exp(x)
+    }
+
+    /// [`Math::tanh`] in the same way.
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn tanh_apart(x: f32) -> f32 {
+        Self::tanh(x)
+    }
+
     /// 1/(1 + exp(-x)).
     #[inline(always)]
     fn sigmoid(x: f32) -> f32 {
-        1.0 / (1.0 + Self::exp(-x))
+        1.0 / (1.0 + Self::exp_apart(-x))
     }
 
     /// x/2·(1 + tanh(√(2/π)·(x + 0.044715x³))) (Hendrycks and Gimpel 2016).
     #[inline(always)]
     fn gelu(x: f32) -> f32 {
         let inner = 0.797_884_6 * (x + 0.044_715 * (x * x * x));
-        0.5 * x * (1.0 + Self::tanh(inner))
+        0.5 * x * (1.0 + Self::tanh_apart(inner))
     }
 
     /// x·sigmoid(x) (Ramachandran et al. 2017).
@@ -45,6 +74,37 @@ fn reduce(t: f32) -> f32 {
     let r = t - ((t + ROUND) - ROUND);
     // Infinity times zero is the NaN an infinity deserves.
     if t.abs() >= WHOLE { t * 0.0 } else { r }
+}
+
+/// sin(2πt) for |t| <= 2^21: of what is left to the nearest half turn, its sign changed where that is an odd one.
+#[inline(always)]
+fn sin_near(t: f32) -> f32 {
+    let shifted = t + ROUND_HALF;
+    let y = sin_quarter(t - (shifted - ROUND_HALF));
+    f32::from_bits(y.to_bits() ^ (shifted.to_bits() << 31))
+}
+
+/// [`Polynomial::sin_turns`] of values one of which is far.
+#[cold]
+#[inline(never)]
+fn far_sines(values: &mut [f32]) {
+    #[inline(never)]
+    fn far_sine(t: f32) -> f32 {
+        sin_near(reduce(t))
+    }
+    for v in values {
+        *v = far_sine(*v);
+    }
+}
+
+/// Whether [`sin_near`] may be asked for all of them; `false` may mean that their squares add up to too much.
+#[inline(always)]
+fn all_near(values: &[f32; 8]) -> bool {
+    if cfg!(target_abi = "eabihf") {
+        values.iter().fold(0.0, |sum, t| sum + t * t) < FAR_SQUARED
+    } else {
+        values.iter().all(|t| t.to_bits() & 0x7fff_ffff < NEAR)
+    }
 }
 
 /// sin(2πr) for |r| <= 0.25; odd minimax polynomial of degree 9, error 3.3e-9 before rounding.
@@ -68,10 +128,30 @@ pub struct Polynomial;
 impl Math for Polynomial {
     #[inline(always)]
     fn sin_turns(t: f32) -> f32 {
-        let r = reduce(t);
-        let a = r.abs();
-        let folded = if a > 0.25 { 0.5 - a } else { a };
-        sin_quarter(folded.copysign(r))
+        sin_near(reduce(t))
+    }
+
+    #[inline(always)]
+    fn sines(values: &mut [f32]) {
+        // Arguments that are near are reduced already. Where values are not done side by side, a look at eight of them
+        // costs less than the reduction.
+        let (eights, rest) = if cfg!(target_os = "none") { values.as_chunks_mut() } else { (&mut [][..], values) };
+        for eight in eights {
+            let eight: &mut [f32; 8] = eight;
+            if all_near(eight) {
+                for v in eight {
+                    *v = sin_near(*v);
+                }
+            } else {
+                far_sines(eight);
+            }
+        }
+        if cfg!(target_os = "none") {
+            return far_sines(rest);
+        }
+        for v in rest {
+            *v = Self::sin_turns(*v);
+        }
     }
 
     #[inline(always)]

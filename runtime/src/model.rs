@@ -8,7 +8,7 @@ use crate::{
     describe::{NativeGrid, Quantity},
     error::{EvalError, LoadError, SelfTestError, Word},
     format::{self, Architecture, MAX_INPUTS, MAX_LAYERS, MathBackend, Precision, key},
-    header::{self, Header},
+    header::{self, Header, Spans},
     load::Reader,
     network::Points,
     uses,
@@ -42,7 +42,8 @@ impl<'a> Model<'a> {
     /// Everything that is not exactly as FORMAT.md says: see [`LoadError`]. Afterwards only a slice of the wrong
     /// length can fail.
     pub fn new(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        let header = Header::read(bytes)?;
+        let mut spans = Spans::new();
+        let header = Header::read(bytes, &mut spans)?;
         let words = header.words;
         match header.version()? {
             1..=format::VERSION => {}
@@ -50,7 +51,7 @@ impl<'a> Model<'a> {
             version => return Err(LoadError::UnsupportedVersion(version)),
         }
         let math = words.math.ok_or(LoadError::MissingWord(Word::Math))?;
-        let math = MathBackend::from_name(math).ok_or(LoadError::UnknownWord(Word::Math))?;
+        let math = MathBackend::from_bytes(math).ok_or(LoadError::UnknownWord(Word::Math))?;
         if !activation::available(math) {
             return Err(LoadError::MathNotBuiltIn(math));
         }
@@ -194,7 +195,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
             }
             let mut problem = None;
             let point = Points { x, inputs: width };
-            self.tile::<_, 1>(&point, scratch.as_chunks_mut().0, |output, value| {
+            self.tile::<_, 1>(&point, scratch.as_chunks_mut().0, &mut |output, value| {
                 let expected = outputs.get(sample * self.outputs() + output).unwrap_or(0.0).to_bits();
                 let [value] = value;
                 let found = value.to_bits();
@@ -223,7 +224,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
                 break;
             }
             let Some((values, after)) = core::mem::take(&mut y).split_at_mut_checked(L * outputs) else { break };
-            self.tile::<_, L>(&Points { x: points, inputs }, scratch, |output, lanes| {
+            self.tile::<_, L>(&Points { x: points, inputs }, scratch, &mut |output, lanes| {
                 for (lane, value) in lanes.into_iter().enumerate() {
                     if let Some(slot) = values.get_mut(lane * outputs + output) {
                         *slot = value;

@@ -74,7 +74,7 @@ impl<const USES: u32> Model<'_, USES> {
         &self,
         algebra: &A,
         scratch: &mut [[f32; L]],
-        mut store: impl FnMut(usize, [f32; L]),
+        store: &mut dyn FnMut(usize, [f32; L]),
     ) {
         let (len_a, len_b, len_gate) = self.buffers();
         let Some((a, rest)) = scratch.split_at_mut_checked(len_a) else { return };

@@ -47,7 +47,11 @@ impl Bits {
 
     /// The width of that name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|b| b.name() == name)
+        Self::from_bytes(name.as_bytes())
+    }
+
+    pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|b| b.name().as_bytes() == name)
     }
 
     /// Largest magnitude of a weight.

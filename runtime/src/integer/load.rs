@@ -10,7 +10,8 @@ use crate::{
     dense::Values,
     error::{LoadError, TensorName, Word},
     format::{self, Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
-    header::{Dtype, Header},
+    header::{Dtype, Header, Spans},
+    json::decimal,
 };
 
 impl<'a> IntegerModel<'a> {
@@ -20,7 +21,8 @@ impl<'a> IntegerModel<'a> {
     /// Everything that is not exactly as FORMAT.md says: see [`LoadError`]. Afterwards only a slice of the wrong
     /// length can fail.
     pub fn new(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        let header = Header::read(bytes)?;
+        let mut spans = Spans::new();
+        let header = Header::read(bytes, &mut spans)?;
         match header.version()? {
             format::INTEGER_VERSION => {}
             version if version < format::INTEGER_VERSION && version > 0 => return Err(LoadError::NotInteger),
@@ -31,8 +33,16 @@ impl<'a> IntegerModel<'a> {
     }
 }
 
+/// A whole number, maybe with a minus.
+fn signed(word: &[u8]) -> Option<i32> {
+    match word.strip_prefix(b"-") {
+        Some(digits) => decimal(digits).and_then(|n| 0i32.checked_sub_unsigned(n)),
+        None => decimal(word).and_then(|n| i32::try_from(n).ok()),
+    }
+}
+
 struct Reader<'h, 'a> {
-    header: &'h Header<'a>,
+    header: &'h Header<'h, 'a>,
     taken: usize,
     bytes: usize,
 }
@@ -100,9 +110,9 @@ impl<'a> Reader<'_, 'a> {
     fn model(mut self) -> Result<IntegerModel<'a>, LoadError> {
         let words = self.header.words;
         let raw = match words.mapping.ok_or(LoadError::MissingWord(Word::Mapping))? {
-            "none" => None,
-            "fourier" => Some(false),
-            "fourier+raw" => Some(true),
+            b"none" => None,
+            b"fourier" => Some(false),
+            b"fourier+raw" => Some(true),
             _ => return Err(LoadError::UnknownWord(Word::Mapping)),
         };
         if words.gate.is_some() {
@@ -116,20 +126,20 @@ impl<'a> Reader<'_, 'a> {
         }
         let (mut layers, mut shapes, mut fractions) = (Vec::new(), Layers::new(), Vec::new());
         let activations = words.activations.ok_or(LoadError::MissingWord(Word::Activations))?;
-        let mut bits = words.bits.ok_or(LoadError::MissingWord(Word::Bits))?.split(',');
-        let mut parts = words.fractions.ok_or(LoadError::MissingWord(Word::Fractions))?.split(',');
+        let mut bits = words.bits.ok_or(LoadError::MissingWord(Word::Bits))?.split(|b| *b == b',');
+        let mut parts = words.fractions.ok_or(LoadError::MissingWord(Word::Fractions))?.split(|b| *b == b',');
         let mut before = described.features(inputs);
-        for (n, word) in activations.split(',').enumerate() {
-            let activation = Activation::from_name(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
+        for (n, word) in activations.split(|b| *b == b',').enumerate() {
+            let activation = Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
             let number = u8::try_from(n).ok().filter(|_| n < MAX_LAYERS).ok_or(LoadError::LayerCount)?;
             let bits = bits.next().ok_or(LoadError::UnknownWord(Word::Bits))?;
-            let fraction: Option<i32> = parts.next().and_then(|p| p.parse().ok());
+            let fraction = parts.next().and_then(signed);
             let fraction =
                 fraction.filter(|f| (-32..=32).contains(f)).ok_or(LoadError::UnknownWord(Word::Fractions))?;
             let (dense, outputs) = if n == 0 && raw.is_none() {
                 let name = TensorName::LayerKernel(0);
                 let (wide, [coordinates, outputs]) = self.wide(name, TensorName::LayerBias(0))?;
-                if bits != "32" {
+                if bits != b"32" {
                     return Err(LoadError::UnknownWord(Word::Bits));
                 }
                 if activation != Activation::Sine && !wide.is_bounded() {
@@ -138,7 +148,7 @@ impl<'a> Reader<'_, 'a> {
                 (inputs, before) = (coordinates, coordinates);
                 (Dense::Wide(wide), outputs)
             } else {
-                let bits = Bits::from_name(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
+                let bits = Bits::from_bytes(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
                 let (narrow, outputs) = self.narrow(number, bits, before)?;
                 (Dense::Narrow(narrow), outputs)
             };
