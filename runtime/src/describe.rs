@@ -4,7 +4,7 @@
 
 use heapless::Vec;
 
-use crate::format::MAX_INPUTS;
+use crate::{decimal::float, format::MAX_INPUTS, json::decimal};
 
 /// Name, unit and range of one input or output, in that unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,12 +23,28 @@ pub struct Quantity<'a> {
 impl<'a> Quantity<'a> {
     /// The one at `index` of a list as in [`key::INPUTS`](crate::format::key::INPUTS).
     pub fn parse(list: &'a str, index: usize) -> Option<Self> {
-        let part = list.split(';').nth(index)?;
-        let (rest, hi) = part.rsplit_once(' ')?;
-        let (label, lo) = rest.rsplit_once(' ')?;
-        let (name, unit) = label.strip_suffix(']').and_then(|l| l.split_once('[')).unwrap_or((label, ""));
-        Some(Self { name, unit, lo: lo.parse().ok()?, hi: hi.parse().ok()? })
+        let mut part = list;
+        for _ in 0..index {
+            part = around(part, part.bytes().position(|b| b == b';')?)?.1;
+        }
+        part = part.bytes().position(|b| b == b';').map_or(Some(part), |end| part.get(..end))?;
+        let last_space = |text: &str| text.as_bytes().iter().rposition(|b| *b == b' ');
+        let (rest, hi) = around(part, last_space(part)?)?;
+        let (label, lo) = around(rest, last_space(rest)?)?;
+        let bracket = label.bytes().position(|b| b == b'[').filter(|_| label.ends_with(']'));
+        let (name, unit) = match bracket {
+            Some(at) => {
+                around(label, at).and_then(|(name, unit)| Some((name, unit.get(..unit.len().checked_sub(1)?)?)))?
+            }
+            None => (label, ""),
+        };
+        Some(Self { name, unit, lo: float(lo.as_bytes())?, hi: float(hi.as_bytes())? })
     }
+}
+
+/// What is before and behind the byte at `index`, which is ASCII.
+fn around(text: &str, index: usize) -> Option<(&str, &str)> {
+    Some((text.get(..index)?, text.get(index + 1..)?))
 }
 
 /// Where the samples of a regular grid lie in the domain.
@@ -63,20 +79,20 @@ pub struct NativeGrid {
 impl NativeGrid {
     /// From the words of [`key::GRID`](crate::format::key::GRID); `None` when they are not of that form.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
+        let mut words = text.as_bytes().split(|b| *b == b' ');
         let sampling = match words.next()? {
-            "cell" => Sampling::Cell,
-            "node" => Sampling::Node,
+            b"cell" => Sampling::Cell,
+            b"node" => Sampling::Node,
             _ => return None,
         };
         let order = match words.next()? {
-            "first" => Order::FirstFastest,
-            "last" => Order::LastFastest,
+            b"first" => Order::FirstFastest,
+            b"last" => Order::LastFastest,
             _ => return None,
         };
         let mut counts = Vec::new();
         for word in words {
-            counts.push(word.parse().ok().filter(|&n| n > 0)?).ok()?;
+            counts.push(decimal(word).filter(|&n| n > 0)? as usize).ok()?;
         }
         Some(Self { sampling, order, counts })
     }

@@ -8,6 +8,9 @@ pub(crate) struct Bad;
 /// What is left to read of a text.
 pub(crate) struct Json<'a>(&'a [u8]);
 
+/// What to do with a name and the value behind it, which it reads.
+type Each<'f, 'a> = dyn FnMut(&mut Json<'a>, &'a [u8]) -> Result<(), Bad> + 'f;
+
 impl<'a> Json<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
         Self(text)
@@ -98,7 +101,7 @@ impl<'a> Json<'a> {
 
     /// An object: `each` is called behind every name and its colon, and reads the value.
     #[inline(never)]
-    pub(crate) fn object(&mut self, each: &mut dyn FnMut(&mut Self, &'a [u8]) -> Result<(), Bad>) -> Result<(), Bad> {
+    pub(crate) fn object(&mut self, each: &mut Each<'_, 'a>) -> Result<(), Bad> {
         self.expect(b'{')?;
         if self.take(b'}') {
             return Ok(());

@@ -10,6 +10,7 @@ pub mod activation;
 mod arm;
 #[cfg(feature = "build")]
 pub mod build;
+mod decimal;
 pub mod decode;
 mod dense;
 mod derivative;

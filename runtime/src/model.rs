@@ -14,8 +14,9 @@ use crate::{
     uses,
 };
 
-/// Points of the widest tile; a microcontroller has no registers for more than [`NARROW`].
-const WIDE: usize = if cfg!(target_os = "none") { NARROW } else { 16 };
+/// Points of the widest tile; a microcontroller has no registers for more than [`NARROW`], and a WebAssembly module is to
+/// be small.
+const WIDE: usize = if cfg!(any(target_os = "none", target_family = "wasm")) { NARROW } else { 16 };
 /// Points of the narrow tile, for cores with few registers.
 const NARROW: usize = 4;
 

@@ -1,16 +1,23 @@
 //! With the feature `runtime` a program that loads a model and evaluates a point, with `built` one that evaluates a
-//! model made at build time; without either the same program less
-//! that. The difference of their sections is what the runtime costs.
+//! model made at build time; without either the same program less that. The difference of their sections is what the
+//! runtime costs. With `proof` it calls all there is, and links only when none of that can panic.
 #![no_std]
 #![no_main]
+
+use core::hint::black_box;
+
+#[cfg(feature = "proof")]
+mod proof;
+
+/// f32s of scratch, in every variant.
+const SCRATCH: usize = 64;
 
 /// Where execution starts; nothing else is needed to measure sizes.
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
-    #[cfg(feature = "runtime")]
-    evaluate();
-    #[cfg(feature = "built")]
-    evaluate_built();
+    let (x, mut y, mut scratch) = ([0.0f32; 2], [0.0f32; 3], [0.0f32; SCRATCH]);
+    evaluate(black_box(&x), black_box(&mut y), black_box(&mut scratch));
+    black_box(&y);
     loop {
         core::hint::spin_loop();
     }
@@ -23,26 +30,38 @@ mod siren {
 
 /// One point of a model made at build time; its weights are in the sections that are measured.
 #[cfg(feature = "built")]
-fn evaluate_built() {
-    use core::hint::black_box;
-    let (x, mut y, mut scratch) = ([0.0f32; siren::INPUTS], [0.0f32; siren::OUTPUTS], [0.0f32; siren::SCRATCH]);
-    let done = siren::MODEL.eval(black_box(&x), &mut y, black_box(&mut scratch));
-    black_box((done.is_ok(), &y));
+fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
+    black_box(siren::MODEL.eval(x, &mut y[..1], scratch).is_ok());
 }
 
 #[cfg(feature = "runtime")]
-fn evaluate() {
-    use core::hint::black_box;
+fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
     static FILE: [u8; 1] = [0];
     if let Ok(model) = rwf_runtime::Model::new(black_box(&FILE)) {
-        let (x, mut y, mut scratch) = ([0.0f32; 2], [0.0f32; 3], [0.0f32; 64]);
-        let done = model.eval(black_box(&x), &mut y, black_box(&mut scratch));
-        black_box((done.is_ok(), &y));
+        black_box(model.eval(x, y, scratch).is_ok());
     }
 }
 
+#[cfg(feature = "proof")]
+fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
+    proof::everything(x, y, scratch);
+}
+
+#[cfg(not(any(feature = "runtime", feature = "built", feature = "proof")))]
+fn evaluate(_: &[f32; 2], _: &mut [f32; 3], _: &mut [f32; SCRATCH]) {}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    #[cfg(feature = "proof")]
+    {
+        unsafe extern "C" {
+            /// Is nowhere: the linker complains when a call of it is left.
+            fn rwf_runtime_can_panic() -> !;
+        }
+        // SAFETY: a program that calls this is not linked.
+        unsafe { rwf_runtime_can_panic() }
+    }
+    #[cfg(not(feature = "proof"))]
     loop {
         core::hint::spin_loop();
     }
