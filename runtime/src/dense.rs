@@ -53,7 +53,7 @@ impl Element for [u8; 2] {
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     #[inline(always)]
     fn widen(from: &[Self; 16], to: &mut [f32; 16]) {
-        crate::arm::widen(from, to);
+        crate::arm::float::widen(from, to);
     }
 }
 
@@ -222,7 +222,7 @@ fn accumulate<E: Element, const L: usize>(kernel: &[E], stride: usize, x: &[[f32
     }
 }
 
-/// As many outputs as the kernels of [`crate::arm`] do; how many, and what is left.
+/// As many outputs as the kernels of [`crate::arm::float`] do; how many, and what is left.
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 #[inline(always)]
 fn arm<'y, E: Element, const L: usize>(
@@ -231,7 +231,7 @@ fn arm<'y, E: Element, const L: usize>(
     x: &[[f32; L]],
     y: &'y mut [[f32; L]],
 ) -> (usize, &'y mut [[f32; L]]) {
-    use crate::arm;
+    use crate::arm::float as arm;
     let step = match L {
         1 => arm::ONE,
         arm::FOUR => arm::FOUR,

@@ -6,7 +6,7 @@
 extern crate std;
 
 pub mod activation;
-#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+#[cfg(target_arch = "arm")]
 mod arm;
 #[cfg(feature = "build")]
 pub mod build;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 use rwf_probe::{MODELS, Platform};
-use rwf_runtime::format::{MathBackend, Precision};
+use rwf_runtime::{
+    IntegerModel, Model,
+    format::{MathBackend, Precision},
+};
 use rwf_tests::{Trained, showcases};
 
 fn root() -> &'static Path {
@@ -11,9 +14,14 @@ fn root() -> &'static Path {
 }
 
 fn host(file: &[u8]) -> String {
-    let model = rwf_runtime::Model::new(file).expect("a model");
-    let mut scratch = vec![0.0; model.batch_scratch_len()];
-    let hash = rwf_probe::hash(&model, &mut scratch).expect("a described grid").expect("enough scratch");
+    let hash = match Model::new(file) {
+        Ok(model) => rwf_probe::hash(&model, &mut vec![0.0; model.batch_scratch_len()]),
+        Err(_) => {
+            let model = IntegerModel::new(file).expect("a model");
+            rwf_probe::hash_integers(&model, &mut vec![0; model.scratch_len()])
+        }
+    };
+    let hash = hash.expect("a described grid").expect("enough scratch");
     format!("{:016x}", hash.hash)
 }
 
@@ -31,14 +39,47 @@ fn the_committed_models_have_the_bits_they_always_had_on_every_target() {
     let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
     let boards = record["boards"].as_object().unwrap();
     assert!(boards.len() >= 7, "{:?}", boards.keys());
-    assert!(MODELS.len() >= 8);
+    assert!(MODELS.len() >= 10);
     for (board, models) in boards {
         for (name, file) in MODELS {
+            // The browser's module of this table is the one for floats.
+            if board == "wasm32" && Model::new(file).is_err() {
+                continue;
+            }
             assert_eq!(models[name]["output-hash"], host(file), "{board} {name}");
         }
     }
     let portrait = std::fs::read(root().join("firmware-example/wasm/page/portrait.safetensors")).unwrap();
     assert_eq!(host(&portrait), "32c4faaafff43877");
+}
+
+/// Root mean square over the grid of the committed models in integers, against their kin in f32, of the signal's range.
+/// They are two trainings, so that the difference holds both errors.
+#[test]
+fn integer_models_are_within_a_percent_of_floats() {
+    for name in ["siren32", "fourier"] {
+        let file = |precision: &str| {
+            let name = format!("{name}-{precision}");
+            MODELS.iter().find(|(n, _)| **n == name).expect("a committed model").1
+        };
+        let (float, integer) = (Model::new(file("f32")).unwrap(), IntegerModel::new(file("int8")).unwrap());
+        let (mut scratch, mut narrow) = (vec![0.0; float.scratch_len()], vec![0; integer.scratch_len()]);
+        let domain = |axis, k: usize| {
+            let input = float.input(axis).unwrap();
+            input.lo + (input.hi - input.lo) * k as f32 / 24.0
+        };
+        let (mut squares, mut range) = (0.0, (f32::INFINITY, f32::NEG_INFINITY));
+        for k in 0..25 * 25 {
+            let x = [domain(0, k % 25), domain(1, k / 25)];
+            let (mut a, mut b) = ([0.0], [0.0]);
+            float.eval(&x, &mut a, &mut scratch).unwrap();
+            integer.eval(&x, &mut b, &mut narrow).unwrap();
+            squares += (a[0] - b[0]).powi(2);
+            range = (range.0.min(a[0]), range.1.max(a[0]));
+        }
+        let rms = (squares / 625.0).sqrt() / (range.1 - range.0);
+        assert!(rms > 0.0 && rms < 0.01, "{name}: {rms}");
+    }
 }
 
 #[test]

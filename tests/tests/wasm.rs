@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 
-use rwf_probe::MODELS;
 use rwf_runtime::{Axis, GridDecoder, Model, describe::Order, describe::Sampling};
 use wasmi::{Config, Engine, Instance, Linker, Memory, Module, Store};
 
@@ -94,7 +93,7 @@ fn axes(model: &Model<'_>, count: usize) -> Vec<Axis> {
 #[test]
 fn every_point_and_every_grid_has_the_bits_of_the_host() {
     for name in MODULES {
-        for (model_name, file) in MODELS {
+        for (model_name, file) in rwf_probe::floats() {
             let model = Model::new(file).unwrap();
             let mut sandbox = Sandbox::with_model(name, file);
             let numbers = ["rwf_inputs", "rwf_outputs", "rwf_multiply_adds", "rwf_self_test"];
@@ -126,7 +125,7 @@ fn every_point_and_every_grid_has_the_bits_of_the_host() {
 #[test]
 fn what_is_not_in_order_is_refused_by_a_code() {
     for name in MODULES {
-        let file = MODELS[0].1;
+        let file = rwf_probe::floats().next().expect("a model").1;
         let mut sandbox = Sandbox::new(name);
         for function in ["rwf_inputs", "rwf_outputs", "rwf_multiply_adds", "rwf_self_test"] {
             assert_eq!(sandbox.call(function, &[]), -1, "{function}");
@@ -164,7 +163,7 @@ fn modules_are_small_import_nothing_and_cannot_panic() {
 /// Prints the lines of `firmware-example/table`.
 #[test]
 fn fuel_of_one_evaluation_is_counted() {
-    for (name, file) in MODELS {
+    for (name, file) in rwf_probe::floats() {
         let model = Model::new(file).unwrap();
         let mut scratch = vec![0.0; model.batch_scratch_len()];
         let hash = rwf_probe::hash(&model, &mut scratch).unwrap().unwrap();

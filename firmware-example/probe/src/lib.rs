@@ -2,9 +2,11 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod integers;
 mod report;
 pub mod stack;
 
+pub use integers::hash_integers;
 pub use report::{Platform, report};
 
 use rwf_runtime::{Axis, EvalError, GridDecoder, Model, describe::Order, describe::Sampling};
@@ -20,6 +22,11 @@ struct Aligned<T: ?Sized>(T);
 
 /// Name and file of every embedded model: those in `models/`, or what `RWF_MODEL` named at build time.
 pub static MODELS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/models.rs"));
+
+/// Of [`MODELS`] those in floats.
+pub fn floats() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    MODELS.iter().copied().filter(|(_, file)| Model::new(file).err() != Some(rwf_runtime::LoadError::Integer))
+}
 
 /// Hash of all output bits, and over how many samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 
 use core::hint::black_box;
 
-use rwf_runtime::{Model, SelfTestError};
+use rwf_runtime::{EvalError, IntegerModel, LoadError, Model, Quantity, SelfTestError};
 
-use crate::{MODELS, hash};
+use crate::{Hash, MODELS, hash, hash_integers};
 
 /// Points evaluated under the counter.
 const TIMED: usize = 16;
@@ -50,43 +50,93 @@ struct Printer<'p, P> {
 
 impl<P: Platform> Printer<'_, P> {
     fn model(&mut self, bytes: &[u8], scratch: &mut [f32]) -> Result<(), &'static str> {
-        // The words for every error cost flash; `rwf info` has them.
-        let load = "does not load: see `rwf info`";
         let mut loaded = None;
-        let stack = self.platform.stack(&mut || loaded = Model::new(bytes).ok());
-        let model = loaded.ok_or(load)?;
-        self.number("bytes", bytes.len());
-        self.number("multiply-adds", model.architecture().multiply_adds());
-        self.number("scratch-bytes", 4 * model.scratch_len());
-        if model.scratch_len() > scratch.len() {
-            return Err("needs more scratch than this program has");
+        let stack = self.platform.stack(&mut || loaded = Some(Model::new(bytes)));
+        match loaded {
+            Some(Ok(model)) => self.floats(&model, bytes, stack, scratch),
+            Some(Err(LoadError::Integer)) => self.integers(bytes, bytemuck::cast_slice_mut(scratch)),
+            // The words for every error cost flash; `rwf info` has them.
+            _ => Err("does not load: see `rwf info`"),
         }
-        match model.self_test(scratch) {
+    }
+
+    fn floats(
+        &mut self,
+        model: &Model<'_>,
+        bytes: &[u8],
+        stack: Option<usize>,
+        scratch: &mut [f32],
+    ) -> Result<(), &'static str> {
+        let room = (4 * model.scratch_len(), 4 * scratch.len());
+        self.sizes(bytes.len(), model.architecture().multiply_adds(), room)?;
+        self.tested(model.self_test(scratch))?;
+        self.hashed(hash(model, scratch))?;
+        self.some("stack-load", stack.map(|n| n as u64));
+        let stack = self.stack(model, scratch);
+        self.some("stack-eval", stack.map(|n| n as u64));
+        let one = self.instructions(model, 1, scratch);
+        self.some("instructions-1", one);
+        let four = self.instructions(model, TILE, scratch);
+        self.some("instructions-4", four);
+        Ok(())
+    }
+
+    fn integers(&mut self, bytes: &[u8], scratch: &mut [i16]) -> Result<(), &'static str> {
+        let mut loaded = None;
+        let load = self.platform.stack(&mut || loaded = IntegerModel::new(bytes).ok());
+        let model = loaded.ok_or("does not load: see `rwf info`")?;
+        let room = (2 * model.scratch_len(), 2 * scratch.len());
+        self.sizes(bytes.len(), model.architecture().multiply_adds(), room)?;
+        self.tested(model.self_test(scratch))?;
+        self.hashed(hash_integers(&model, scratch))?;
+        self.some("stack-load", load.map(|n| n as u64));
+        let (mut x, mut y) = ([0i16; 16], [0i16; 64]);
+        for (axis, (x, physical)) in x.iter_mut().zip(points::<1>(|i| model.input(i), model.inputs())).enumerate() {
+            *x = model.to_integer(axis, physical);
+        }
+        let (Some(x), Some(y)) = (x.get(..model.inputs()), y.get_mut(..model.outputs())) else { return Ok(()) };
+        let stack = self.platform.stack(&mut || {
+            black_box(model.eval_integers(black_box(x), y, scratch).is_ok());
+        });
+        self.some("stack-eval", stack.map(|n| n as u64));
+        let total = self.platform.instructions(&mut || {
+            for _ in 0..TIMED {
+                black_box(model.eval_integers(black_box(x), y, scratch).is_ok());
+                black_box(&y);
+            }
+        });
+        self.some("instructions-1", total.map(|total| total / TIMED as u64));
+        Ok(())
+    }
+
+    /// What a model takes, and whether its scratch fits what there is.
+    fn sizes(&mut self, bytes: usize, adds: usize, (scratch, room): (usize, usize)) -> Result<(), &'static str> {
+        self.number("bytes", bytes);
+        self.number("multiply-adds", adds);
+        self.number("scratch-bytes", scratch);
+        if scratch > room { Err("needs more scratch than this program has") } else { Ok(()) }
+    }
+
+    fn tested(&mut self, result: Result<(), SelfTestError>) -> Result<(), &'static str> {
+        match result {
             Ok(()) => self.line("self-test", "passed"),
             Err(SelfTestError::Missing) => self.line("self-test", "none"),
             Err(_) => return Err("self-test: the bits differ"),
         }
-        match hash(&model, scratch) {
-            Some(Ok(hash)) => {
-                self.number("samples", hash.samples);
-                self.hex("output-hash", hash.hash);
-            }
-            _ => return Err("the grid cannot be decoded"),
-        }
-        self.some("stack-load", stack.map(|n| n as u64));
-        let stack = self.stack(&model, scratch);
-        self.some("stack-eval", stack.map(|n| n as u64));
-        let one = self.instructions(&model, 1, scratch);
-        self.some("instructions-1", one);
-        let four = self.instructions(&model, TILE, scratch);
-        self.some("instructions-4", four);
+        Ok(())
+    }
+
+    fn hashed(&mut self, hash: Option<Result<Hash, EvalError>>) -> Result<(), &'static str> {
+        let Some(Ok(hash)) = hash else { return Err("the grid cannot be decoded") };
+        self.number("samples", hash.samples);
+        self.hex("output-hash", hash.hash);
         Ok(())
     }
 
     fn stack(&mut self, model: &Model<'_>, scratch: &mut [f32]) -> Option<usize> {
         let mut values = [0.0f32; 64];
         let y = values.get_mut(..model.outputs())?;
-        let x = points::<1>(model);
+        let x = points::<1>(|i| model.input(i), model.inputs());
         let x = x.get(..model.inputs())?;
         self.platform.stack(&mut || {
             black_box(model.eval(black_box(x), y, scratch).is_ok());
@@ -97,12 +147,18 @@ impl<P: Platform> Printer<'_, P> {
     fn instructions(&mut self, model: &Model<'_>, count: usize, scratch: &mut [f32]) -> Option<u64> {
         let mut values = [0.0f32; 64];
         let y = values.get_mut(..count * model.outputs())?;
-        let x = points::<TILE>(model);
+        let x = points::<TILE>(|i| model.input(i), model.inputs());
         let x = x.get(..count * model.inputs())?;
         let scratch = scratch.get_mut(..count * model.scratch_len())?;
         let total = self.platform.instructions(&mut || {
             for _ in 0..TIMED / count {
-                black_box(model.eval_batch(black_box(x), y, scratch).is_ok());
+                // What a program calls for one point, or for some.
+                let done = if count == 1 {
+                    model.eval(black_box(x), y, scratch)
+                } else {
+                    model.eval_batch(black_box(x), y, scratch)
+                };
+                black_box(done.is_ok());
                 black_box(&y);
             }
         })?;
@@ -151,12 +207,11 @@ impl<P: Platform> Printer<'_, P> {
 }
 
 /// `N` points spread over the model's domain, `[N, inputs]`.
-fn points<const N: usize>(model: &Model<'_>) -> [f32; 64] {
+fn points<'m, const N: usize>(input: impl Fn(usize) -> Option<Quantity<'m>>, inputs: usize) -> [f32; 64] {
     let mut points = [0.0; 64];
-    let inputs = model.inputs().max(1);
-    for (k, point) in points.chunks_exact_mut(inputs).take(N).enumerate() {
+    for (k, point) in points.chunks_exact_mut(inputs.max(1)).take(N).enumerate() {
         for (i, x) in point.iter_mut().enumerate() {
-            let (lo, hi) = model.input(i).map_or((0.0, 1.0), |domain| (domain.lo, domain.hi));
+            let (lo, hi) = input(i).map_or((0.0, 1.0), |domain| (domain.lo, domain.hi));
             *x = lo + (hi - lo) * (0.3 + 0.11 * k as f32 + 0.07 * i as f32);
         }
     }

@@ -1,5 +1,16 @@
 //! Dense layers in integers: 16-bit activations, weights of 4, 6, 8 or 16 bits, 32-bit accumulators.
 
+/// Whether rows of 8-bit weights are multiplied by the assembly of [`crate::arm`].
+const DSP: bool = cfg!(all(target_arch = "arm", feature = "dsp"));
+/// Rows of 8-bit weights that go through the activations together: as registers allow, and by one where the compiler does
+/// one row's products side by side.
+const AT_ONCE: usize = match () {
+    () if DSP => 2,
+    () if cfg!(target_arch = "riscv32") => 4,
+    () if cfg!(target_os = "none") => 2,
+    () => 1,
+};
+
 /// Weights of one layer, row by row: a neuron's weights lie together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Narrow<'a> {
@@ -128,15 +139,137 @@ fn dot(bits: Bits, row: &[u8], x: &[i16], acc: i32) -> i32 {
     acc
 }
 
-impl Narrow<'_> {
-    /// Accumulators of neuron after neuron, with multiplier and shift, to `store`.
-    #[inline(always)]
-    pub(super) fn forward(&self, x: &[i16], mut store: impl FnMut(i32, i32, i32)) {
-        let rows = self.weight.chunks_exact(self.bits.row(self.inputs).max(1));
-        for ((row, bias), (multiplier, shift)) in rows.zip(self.bias).zip(self.multiplier.iter().zip(self.shift)) {
-            let acc = dot(self.bits, row, x, i32::from_le_bytes(*bias));
-            store(acc, i32::from_le_bytes(*multiplier), i32::from(*shift as i8));
+/// Adds the products of rows of 8-bit weights, `inputs` apart, with the same activations.
+#[inline(always)]
+fn rows_at_once(weights: &[u8], inputs: usize, x: &[i16], sums: &mut [i32; AT_ONCE]) {
+    #[cfg(all(target_arch = "arm", feature = "dsp"))]
+    {
+        let (fours, rest) = x.as_chunks::<4>();
+        let mut added = crate::arm::dsp::two_rows(weights, inputs, fours, *sums);
+        for (k, x) in rest.iter().enumerate() {
+            for (row, sum) in added.iter_mut().enumerate() {
+                let weight = weights.get(row * inputs + 4 * fours.len() + k).copied().unwrap_or(0) as i8;
+                *sum = sum.wrapping_add(i32::from(weight).wrapping_mul(i32::from(*x)));
+            }
         }
+        *sums = added;
+    }
+    #[cfg(not(all(target_arch = "arm", feature = "dsp")))]
+    {
+        // Four activations at a time, so that less is spent on going on.
+        let row = |r: usize| weights.get(r * inputs..).and_then(|w| w.get(..x.len())).unwrap_or(&[]).as_chunks::<4>();
+        let (fours, last) = x.as_chunks::<4>();
+        let product = |w: &u8, x: &i16| i32::from(*w as i8).wrapping_mul(i32::from(*x));
+        let mut added = *sums;
+        match added.as_mut_slice() {
+            [a, b] => {
+                let ((wa, last_a), (wb, last_b)) = (row(0), row(1));
+                let mut step = |x: &[i16], wa: &[u8], wb: &[u8]| {
+                    for ((x, wa), wb) in x.iter().zip(wa).zip(wb) {
+                        *a = a.wrapping_add(product(wa, x));
+                        *b = b.wrapping_add(product(wb, x));
+                    }
+                };
+                for ((x, wa), wb) in fours.iter().zip(wa).zip(wb) {
+                    step(x, wa, wb);
+                }
+                step(last, last_a, last_b);
+            }
+            [a, b, c, d] => {
+                let ((wa, last_a), (wb, last_b)) = (row(0), row(1));
+                let ((wc, last_c), (wd, last_d)) = (row(2), row(3));
+                let mut step = |x: &[i16], wa: &[u8], wb: &[u8], wc: &[u8], wd: &[u8]| {
+                    for ((((x, wa), wb), wc), wd) in x.iter().zip(wa).zip(wb).zip(wc).zip(wd) {
+                        *a = a.wrapping_add(product(wa, x));
+                        *b = b.wrapping_add(product(wb, x));
+                        *c = c.wrapping_add(product(wc, x));
+                        *d = d.wrapping_add(product(wd, x));
+                    }
+                };
+                for ((((x, wa), wb), wc), wd) in fours.iter().zip(wa).zip(wb).zip(wc).zip(wd) {
+                    step(x, wa, wb, wc, wd);
+                }
+                step(last, last_a, last_b, last_c, last_d);
+            }
+            _ => {}
+        }
+        *sums = added;
+    }
+}
+
+/// Words of the file: taken whole where they lie so, as cores without access at any address would take them byte by byte.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    aligned: &'a [i32],
+    bytes: &'a [[u8; 4]],
+}
+
+impl<'a> Words<'a> {
+    #[inline(always)]
+    fn new(bytes: &'a [[u8; 4]]) -> Self {
+        let aligned = if cfg!(target_endian = "little") { bytemuck::try_cast_slice(bytes).unwrap_or(&[]) } else { &[] };
+        Self { aligned, bytes }
+    }
+
+    #[inline(always)]
+    fn get(&self, n: usize) -> i32 {
+        match self.aligned.get(n) {
+            Some(word) => *word,
+            None => self.bytes.get(n).map_or(0, |bytes| i32::from_le_bytes(*bytes)),
+        }
+    }
+}
+
+impl Narrow<'_> {
+    /// Makes activations ready for [`Narrow::forward`]: only their order may change.
+    #[inline(always)]
+    pub(super) fn prepare(&self, x: &mut [i16]) {
+        if DSP && self.bits == Bits::Eight {
+            for [_, second, third, _] in x.as_chunks_mut::<4>().0 {
+                core::mem::swap(second, third);
+            }
+        }
+    }
+
+    /// Every neuron's output: `finish` of what its accumulator comes to times its multiplier, and of its shift. Several
+    /// rows of 8-bit weights at once share the activations; sums of integers do not depend on their order.
+    #[inline(always)]
+    pub(super) fn forward(&self, x: &[i16], y: &mut [i16], finish: impl Fn(i32, i32) -> i16) {
+        let (bias, multiplier) = (Words::new(self.bias), Words::new(self.multiplier));
+        let scaled = |n: usize, sum: i32| {
+            let shift = self.shift.get(n).map_or(0, |shift| i32::from(*shift as i8));
+            finish(scale(sum, multiplier.get(n)), shift)
+        };
+        let (mut weights, mut rest, mut n) = (self.weight, y, 0);
+        if self.bits == Bits::Eight && AT_ONCE > 1 {
+            let (blocks, last) = rest.as_chunks_mut::<AT_ONCE>();
+            for block in blocks {
+                let Some((rows, after)) = weights.split_at_checked(AT_ONCE * self.inputs) else { return };
+                let mut sums: [i32; AT_ONCE] = core::array::from_fn(|k| bias.get(n + k));
+                rows_at_once(rows, self.inputs, x, &mut sums);
+                for (y, sum) in block.iter_mut().zip(sums) {
+                    *y = scaled(n, sum);
+                    n += 1;
+                }
+                weights = after;
+            }
+            rest = last;
+        }
+        for (y, row) in rest.iter_mut().zip(weights.chunks_exact(self.bits.row(self.inputs).max(1))) {
+            *y = scaled(n, self.one_row(row, x, bias.get(n)));
+            n += 1;
+        }
+    }
+
+    #[inline(never)]
+    fn one_row(&self, row: &[u8], x: &[i16], sum: i32) -> i32 {
+        if DSP && self.bits == Bits::Eight {
+            let mut twice = [sum; AT_ONCE];
+            rows_at_once(row, 0, x, &mut twice);
+            let [sum, ..] = twice;
+            return sum;
+        }
+        dot(self.bits, row, x, sum)
     }
 
     /// Whether no accumulator can leave 32 bits, whatever the activations are.
@@ -156,16 +289,17 @@ pub fn bounded(sum: u32, bias: i32) -> bool {
 }
 
 impl Wide<'_> {
-    /// Sums of output after output to `store`.
+    /// The sum of output `n`.
     #[inline(always)]
-    pub(super) fn forward(&self, x: &[i16], mut store: impl FnMut(i32)) {
-        let outputs = self.bias.len();
-        for (o, bias) in self.bias.iter().enumerate() {
-            let mut acc = i32::from_le_bytes(*bias);
-            for (w, x) in self.kernel.iter().skip(o).step_by(outputs.max(1)).zip(x) {
-                acc = acc.wrapping_add(i32::from_le_bytes(*w).wrapping_mul(i32::from(*x)));
+    pub(super) fn sums(&self, x: &[i16]) -> impl Fn(usize) -> i32 {
+        let (kernel, bias, outputs) = (Words::new(self.kernel), Words::new(self.bias), self.bias.len());
+        move |n| {
+            let (mut sum, mut at) = (bias.get(n), n);
+            for x in x {
+                sum = sum.wrapping_add(kernel.get(at).wrapping_mul(i32::from(*x)));
+                at += outputs;
             }
-            store(acc);
+            sum
         }
     }
 
@@ -183,8 +317,13 @@ impl Wide<'_> {
 /// (acc·multiplier) >> 16 for a multiplier of 16 bits, from 32-bit products alone.
 #[inline(always)]
 pub(super) fn scale(acc: i32, multiplier: i32) -> i32 {
-    let low = ((acc as u32 & 0xffff).wrapping_mul(multiplier as u32) >> 16) as i32;
-    (acc >> 16).wrapping_mul(multiplier).wrapping_add(low)
+    // ARMv6-M, of all targets here, has no product of 64 bits, and is known by having no atomic exchange either.
+    if cfg!(all(target_arch = "arm", not(target_has_atomic = "ptr"))) {
+        let low = ((acc as u32 & 0xffff).wrapping_mul(multiplier as u32) >> 16) as i32;
+        (acc >> 16).wrapping_mul(multiplier).wrapping_add(low)
+    } else {
+        ((i64::from(acc) * i64::from(multiplier)) >> 16) as i32
+    }
 }
 
 /// v·2^shift: wraps to the left, cuts off to the right.

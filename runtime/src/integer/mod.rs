@@ -11,7 +11,7 @@ mod load;
 use heapless::Vec;
 pub use kernel::{Bits, bounded};
 
-use self::kernel::{Narrow, Wide, narrow, scale, shift_saturating, shift_wrapping};
+use self::kernel::{Narrow, Wide, narrow, shift_saturating, shift_wrapping};
 use crate::{
     dense::Values,
     describe::{NativeGrid, Quantity},
@@ -224,13 +224,12 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
                 }
                 let Some(turns) = a.get_mut(before..) else { return };
                 let Some((sin, cos)) = turns.split_at_mut_checked(frequencies) else { return };
-                let mut slots = sin.iter_mut().zip(cos);
-                mapping.forward(x, |phase| {
-                    if let Some((sin, cos)) = slots.next() {
-                        *sin = curve::sine(phase);
-                        *cos = curve::sine(phase.wrapping_add(0x4000_0000));
-                    }
-                });
+                let phases = mapping.sums(x);
+                for (n, (sin, cos)) in sin.iter_mut().zip(cos).enumerate() {
+                    let phase = phases(n);
+                    *sin = curve::sine(phase);
+                    *cos = curve::sine(phase.wrapping_add(0x4000_0000));
+                }
             }
             _ => {
                 for (to, from) in a.iter_mut().zip(x) {
@@ -241,32 +240,29 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
         let (mut from, mut to) = (a, b);
         let mut outputs = 0;
         for ((dense, layer), fraction) in self.layers.iter().zip(&self.architecture.layers).zip(&self.fractions) {
-            let Some(x) = from.get(..layer.inputs) else { return };
+            let Some(x) = from.get_mut(..layer.inputs) else { return };
             let Some(y) = to.get_mut(..layer.outputs) else { return };
-            let mut slots = y.iter_mut();
-            let activation = layer.activation;
+            let (activation, fraction) = (layer.activation, *fraction);
             match dense {
-                Dense::Wide(dense) => dense.forward(x, |sum| {
-                    if let Some(slot) = slots.next() {
-                        *slot = match activation {
-                            Activation::Relu => narrow(shift_saturating(sum, -GUARD_BITS).max(0)),
-                            Activation::Identity => narrow(shift_saturating(sum, -GUARD_BITS)),
-                            _ => activate::<USES>(activation, sum, *fraction),
-                        };
+                Dense::Wide(dense) => {
+                    let sums = dense.sums(x);
+                    for (n, y) in y.iter_mut().enumerate() {
+                        *y = wide::<USES>(activation, fraction, sums(n));
                     }
-                }),
-                Dense::Narrow(dense) => dense.forward(x, |acc, multiplier, shift| {
-                    let Some(slot) = slots.next() else { return };
-                    let scaled = scale(acc, multiplier);
-                    *slot = match activation {
+                }
+                Dense::Narrow(dense) => {
+                    dense.prepare(x);
+                    // The commonest are apart, so that nothing is looked up neuron by neuron.
+                    match activation {
                         Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
-                            curve::sine(shift_wrapping(scaled, shift))
+                            dense.forward(x, y, |z, shift| curve::sine(shift_wrapping(z, shift)));
                         }
-                        Activation::Relu => narrow(shift_saturating(scaled, shift).max(0)),
-                        Activation::Identity => narrow(shift_saturating(scaled, shift)),
-                        _ => activate::<USES>(activation, shift_saturating(scaled, shift), *fraction),
-                    };
-                }),
+                        Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
+                            dense.forward(x, y, |z, shift| narrow(shift_saturating(z, shift).max(0)));
+                        }
+                        _ => dense.forward(x, y, |z, shift| narrowed::<USES>(activation, fraction, z, shift)),
+                    }
+                }
             }
             outputs = layer.outputs;
             core::mem::swap(&mut from, &mut to);
@@ -274,6 +270,26 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
         for (k, value) in from.iter().take(outputs).enumerate() {
             store(k, *value);
         }
+    }
+}
+
+/// Activation of a first layer's sum.
+#[inline(always)]
+fn wide<const USES: u32>(activation: Activation, fraction: i32, sum: i32) -> i16 {
+    match activation {
+        Activation::Relu => narrow(shift_saturating(sum, -GUARD_BITS).max(0)),
+        Activation::Identity => narrow(shift_saturating(sum, -GUARD_BITS)),
+        _ => activate::<USES>(activation, sum, fraction),
+    }
+}
+
+/// Activation, other than the sine, of another layer's scaled sum with its shift.
+#[inline(always)]
+fn narrowed<const USES: u32>(activation: Activation, fraction: i32, z: i32, shift: i32) -> i16 {
+    match activation {
+        Activation::Relu => narrow(shift_saturating(z, shift).max(0)),
+        Activation::Identity => narrow(shift_saturating(z, shift)),
+        _ => activate::<USES>(activation, shift_saturating(z, shift), fraction),
     }
 }
 

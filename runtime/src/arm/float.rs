@@ -1,10 +1,8 @@
-//! Inner loops for Arm cores with a single-precision unit (Cortex-M4F, M7, M33): `vldm` brings many weights at once,
-//! and the compiler has no way to be told so.
+//! Products of f32 for cores with a single-precision unit (Cortex-M4F, M7, M33): `vldm` brings many weights at once.
 //!
 //! A product and a sum are one instruction each, `vmul` and `vadd` of one cycle on a Cortex-M4, rather than `vmla`, whose
 //! bits are the same (it rounds the product too) but which takes three; with four points three in eight are `vmla`, for
-//! code that is half an instruction shorter. The scalar twins are in [`crate::dense`], and every output of the emulated boards is held to them.
-#![allow(unsafe_code, reason = "assembly; what it reads and writes is checked before")]
+//! code that is half an instruction shorter.
 
 use core::arch::asm;
 
