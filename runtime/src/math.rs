@@ -240,3 +240,31 @@ impl Math for Micromath {
         y.copysign(x)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_near_needs_no_reduction() {
+        let mut state = 1u32;
+        for k in 0..2_000_000u32 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Quarters and halves of turns, where rounding has ties, and numbers of every exponent.
+            let t = match k % 4 {
+                0 => (k as i32 - 1_000_000) as f32 * 0.25,
+                1 => 2_097_151.8 - k as f32,
+                _ => f32::from_bits(state % (NEAR << 1) ^ (state & 0x8000_0000)),
+            };
+            if t.abs() < 2_097_152.0 {
+                assert_eq!(sin_near(t).to_bits(), Polynomial::sin_turns(t).to_bits(), "{t:e}");
+                assert!(all_near(&[t, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]), "{t:e}");
+            }
+        }
+        for far in [2_097_152.0, -3e6, 1e30, f32::INFINITY, f32::NAN] {
+            assert!(!all_near(&[0.0, 0.0, 0.0, far, 0.0, 0.0, 0.0, 0.0]), "{far}");
+        }
+        let peaks = [0.25f32, -0.25, 0.75, 1.0, -0.5].map(Polynomial::sin_turns);
+        assert_eq!(peaks, [0.999_999_94, -0.999_999_94, -0.999_999_94, 0.0, 0.0]);
+    }
+}
