@@ -158,8 +158,8 @@ impl Dense<'_> {
 }
 
 /// Whether weights that are not aligned f32 are made so block by block, and one set of inner loops serves all: where
-/// code is to be small, or the inner loops are assembly.
-const PANELS: bool = cfg!(any(all(target_arch = "arm", target_abi = "eabihf"), target_arch = "wasm32"));
+/// those are assembly.
+const PANELS: bool = cfg!(all(target_arch = "arm", target_abi = "eabihf"));
 
 /// Adds x·kernel to what `y` holds, block by block of weights made f32 first.
 #[inline(never)]

@@ -10,7 +10,7 @@ use wasmi::{Config, Engine, Instance, Linker, Memory, Module, Store};
 
 const MODULES: [&str; 2] = ["rwf.wasm", "rwf-simd.wasm"];
 /// A module without a model has at most this many bytes.
-const MOST_BYTES: usize = 25 * 1024;
+const MOST_BYTES: usize = 26 * 1024;
 
 fn module(name: &str) -> Vec<u8> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/wasm");
