@@ -254,7 +254,7 @@ mod tests {
             let t = match k % 4 {
                 0 => (k as i32 - 1_000_000) as f32 * 0.25,
                 1 => 2_097_151.8 - k as f32,
-                _ => f32::from_bits(state % (NEAR << 1) ^ (state & 0x8000_0000)),
+                _ => f32::from_bits((state % (NEAR << 1)) ^ (state & 0x8000_0000)),
             };
             if t.abs() < 2_097_152.0 {
                 assert_eq!(sin_near(t).to_bits(), Polynomial::sin_turns(t).to_bits(), "{t:e}");
