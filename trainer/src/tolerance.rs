@@ -49,3 +49,6 @@ pub const JET_GRADIENT: f64 = 1e-3;
 
 /// Pixels rendered in f32 from up to a few thousand samples against closed forms in f64, absolute, values to 1.
 pub const RENDER: f64 = 2e-5;
+
+/// Winding numbers by the hierarchy of dipoles against the sum over triangles, absolute: inside starts at one half.
+pub const WINDING: f64 = 2e-2;

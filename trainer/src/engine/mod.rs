@@ -163,6 +163,11 @@ pub trait Engine {
     /// What it is, for people.
     fn name(&self) -> &'static str;
 
+    /// The fused engine, where this is one: what looks at derivatives of the network is in it alone.
+    fn fused(&mut self) -> Option<&mut FusedEngine> {
+        None
+    }
+
     /// Takes the training samples, `x` `[n, inputs]` and `y` `[n, outputs]`, both normalised.
     ///
     /// # Errors

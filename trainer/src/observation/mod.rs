@@ -1,7 +1,10 @@
-//! 4 From network output to what was measured: sums along rays, and back.
+//! 4 From network output to what was measured, one file each: sums along rays, distances and slopes, and back. Values at
+//! the points themselves are [`Samples`](crate::engine::Samples).
 
+mod distance;
 mod picture;
 mod volume;
 
+pub use distance::SignedDistance;
 pub use picture::Picture;
 pub use volume::{Background, Empty, Pixel, Rays, VALUES, composite};

@@ -5,6 +5,7 @@ mod colour;
 mod comparison;
 mod heat;
 mod loss;
+mod solid;
 mod views;
 
 use std::{io::Cursor, path::Path, sync::Once};
@@ -20,6 +21,7 @@ pub use chart::{Chart, Line, Spacing, Stroke, mosaic};
 pub use comparison::{comparison, sheet};
 pub use heat::{HeatMap, Surface};
 pub use loss::{CurvePoint, loss_curve};
+pub use solid::{Field, March, View};
 pub use views::{ViewPanels, rgb, views};
 
 use crate::{

@@ -4,6 +4,7 @@ mod array;
 mod audio;
 mod image;
 mod random_field;
+pub mod shape;
 mod square;
 mod table;
 pub mod views;

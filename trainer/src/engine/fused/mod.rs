@@ -328,6 +328,10 @@ impl Engine for FusedEngine {
         "fused"
     }
 
+    fn fused(&mut self) -> Option<&mut FusedEngine> {
+        Some(self)
+    }
+
     fn load(&mut self, x: &[f32], y: &[f32]) -> Result<()> {
         let architecture = &self.network.architecture;
         let (inputs, features) = (architecture.inputs, architecture.features());
