@@ -54,9 +54,9 @@ fn a_photograph_reaches_30_db_with_the_defaults() {
         let report = fit(folder.path(), &path, LoadOptions::default(), "");
         println!(
             "astronaut crop at {x},{y}: {:.2} dB in {:.0} s, {} bytes",
-            report.all.psnr, report.seconds, report.bytes
+            report.findings.all.psnr, report.seconds, report.bytes
         );
-        assert!(report.all.psnr >= 30.0);
+        assert!(report.findings.all.psnr >= 30.0);
     }
 }
 
@@ -80,7 +80,7 @@ fn thurber_fits_as_well_as_the_certified_model() {
     let energy: f64 = rows.iter().map(|r| r[0] * r[0]).sum();
     // NIST's residual sum of squares of its certified 7-parameter model.
     let certified = (5.642_708_239_7e3 / energy).sqrt();
-    let found = report.all.relative_l2();
+    let found = report.findings.all.relative_l2();
     println!("Thurber: relative RMSE {found:.5}, certified {certified:.5}, ratio {:.2}", found / certified);
     assert!(found <= 1.2 * certified);
 }
@@ -97,8 +97,8 @@ fn nelson_fits_as_well_as_the_certified_model() {
     let report = fit(folder.path(), &path, LoadOptions::default(), "");
     let energy: f64 = rows.iter().map(|r| r[0].ln().powi(2)).sum();
     let certified = (3.797_683_317_6 / energy).sqrt();
-    let found = report.all.relative_l2();
-    let held_out = report.validation.as_ref().map_or(f64::NAN, |v| v.relative_l2());
+    let found = report.findings.all.relative_l2();
+    let held_out = report.findings.validation.as_ref().map_or(f64::NAN, |v| v.relative_l2());
     println!(
         "Nelson: relative RMSE {found:.5} (held out {held_out:.5}), certified {certified:.5}, ratio {:.2}",
         found / certified

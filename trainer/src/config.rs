@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rwf_runtime::format::{MathBackend, Precision};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
 use crate::{
@@ -13,12 +13,40 @@ use crate::{
     train::Schedule,
 };
 
-/// One run, as written to `config.toml`.
+/// How a task records what it looks at, in `config.toml` and in checkpoints.
+pub trait SignalRecord: std::fmt::Debug + Clone + PartialEq + Serialize + DeserializeOwned {
+    /// The task, as its subcommand is called.
+    const TASK: &'static str;
+
+    /// Whether a checkpoint of `task` has such a record.
+    fn accepts(task: &str) -> bool {
+        task == Self::TASK
+    }
+
+    /// What is impossible about it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the field, what was found and what was expected.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The record of any task, for what needs only network and training.
+impl SignalRecord for Table {
+    const TASK: &'static str = "any";
+
+    fn accepts(_: &str) -> bool {
+        true
+    }
+}
+
+/// One run on a signal recorded as `S`, as written to `config.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunConfig {
+pub struct RunConfig<S = SignalConfig> {
     /// What is fitted.
-    pub signal: SignalConfig,
+    pub signal: S,
     /// With what.
     pub network: NetworkConfig,
     /// How.
@@ -43,6 +71,19 @@ pub struct SignalConfig {
     pub outputs: Vec<String>,
     /// Fraction of the samples held out of training, 0 to 0.9.
     pub validation: f64,
+}
+
+impl SignalRecord for SignalConfig {
+    const TASK: &'static str = "fit";
+
+    fn validate(&self) -> Result<()> {
+        let v = self.validation;
+        if (0.0..=0.9).contains(&v) {
+            return Ok(());
+        }
+        let message = format!("found {v}, expected 0 to 0.9");
+        Err(Error::Config { field: "signal.validation".into(), message })
+    }
 }
 
 /// Adam's variants.
@@ -127,12 +168,12 @@ macro_rules! word {
 word!(precision_word, Precision, Precision::ALL);
 word!(math_word, MathBackend, MathBackend::ALL);
 
-/// Defaults that work for a kind of signal with this many inputs and samples, as the lowest layer under
-/// [`resolve`].
-pub fn defaults(kind: SignalKind, inputs: usize, samples: usize) -> Table {
+/// Defaults of every task under `own`, TOML text: the lowest layer under [`resolve`].
+///
+/// # Panics
+/// When `own` is not TOML; it is the program's own text.
+pub fn defaults_with(own: &str) -> Table {
     let common = "
-        [signal]
-        validation = 0.0
         [training]
         optimizer = 'adam'
         beta1 = 0.9
@@ -150,6 +191,15 @@ pub fn defaults(kind: SignalKind, inputs: usize, samples: usize) -> Table {
         [network.parameterization]
         kind = 'random-weight-factorization'
         ";
+    let parse = |text: &str| text.parse::<Table>().expect("constant text");
+    let mut table = parse(common);
+    merge(&mut table, parse(own));
+    table
+}
+
+/// Defaults that work for a kind of signal with this many inputs and samples, as the lowest layer under
+/// [`resolve`].
+pub fn defaults(kind: SignalKind, inputs: usize, samples: usize) -> Table {
     let own = match (kind, inputs) {
         (SignalKind::Table, _) => {
             "
@@ -191,7 +241,7 @@ pub fn defaults(kind: SignalKind, inputs: usize, samples: usize) -> Table {
         }
     };
     let parse = |text: &str| text.parse::<Table>().expect("constant text");
-    let mut table = parse(common);
+    let mut table = defaults_with("[signal]\nvalidation = 0.0");
     merge(&mut table, parse(own));
     // A photograph of some size has more to say than a thumbnail.
     if matches!(kind, SignalKind::Image | SignalKind::Array) && samples > 32_768 {
@@ -208,12 +258,12 @@ pub fn defaults(kind: SignalKind, inputs: usize, samples: usize) -> Table {
 ///
 /// # Errors
 /// [`Error::Config`] naming the field, what was found and what was expected.
-pub fn resolve(layers: impl IntoIterator<Item = Table>) -> Result<RunConfig> {
+pub fn resolve<S: SignalRecord>(layers: impl IntoIterator<Item = Table>) -> Result<RunConfig<S>> {
     let mut table = Table::new();
     for layer in layers {
         merge(&mut table, layer);
     }
-    let config: RunConfig = Value::Table(table)
+    let config: RunConfig<S> = Value::Table(table)
         .try_into()
         .map_err(|e: toml::de::Error| Error::Config { field: "config".into(), message: plain(&e) })?;
     config.validate()?;
@@ -255,7 +305,7 @@ fn merge(under: &mut Table, over: Table) {
     }
 }
 
-impl RunConfig {
+impl<S: SignalRecord> RunConfig<S> {
     /// Reads back what [`RunConfig::to_toml`] wrote.
     ///
     /// # Errors
@@ -311,8 +361,7 @@ impl RunConfig {
         if let Some(message) = t.schedule.problem() {
             return Err(Error::Config { field: "training.schedule".into(), message });
         }
-        let v = self.signal.validation;
-        check((0.0..=0.9).contains(&v), "signal.validation", number(v), "0 to 0.9")
+        self.signal.validate()
     }
 }
 
@@ -334,7 +383,7 @@ mod tests {
     fn every_kind_has_defaults_that_resolve_and_survive_the_file() {
         for kind in [SignalKind::Image, SignalKind::Table, SignalKind::Audio, SignalKind::Array] {
             let own = layer(&format!("[signal]\npath = 'a'\nkind = '{kind}'"));
-            let config = resolve([defaults(kind, 2, 1000), own]).unwrap();
+            let config: RunConfig = resolve([defaults(kind, 2, 1000), own]).unwrap();
             assert_eq!(RunConfig::from_toml(&config.to_toml()).unwrap(), config);
         }
     }
@@ -343,7 +392,7 @@ mod tests {
     fn later_layers_win_and_another_kind_replaces_the_whole_choice() {
         let file = layer("[training]\nsteps = 7\n[training.schedule]\nkind = 'exponential'\nfactor = 0.5\nevery = 10");
         let line = layer("[training]\nsteps = 9");
-        let config = resolve([base(), file, line]).unwrap();
+        let config: RunConfig = resolve([base(), file, line]).unwrap();
         assert_eq!(config.training.steps, 9);
         assert_eq!(config.training.schedule, Schedule::Exponential { factor: 0.5, every: 10 });
     }
@@ -360,7 +409,7 @@ mod tests {
             ("[export]\nprecision = 'f8'", "f8"),
             ("[training]\nstep = 5", "step"),
         ] {
-            let error = resolve([base(), layer(text)]).unwrap_err();
+            let error = resolve::<SignalConfig>([base(), layer(text)]).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
             assert_eq!(error.exit_code(), 2);
         }

@@ -57,7 +57,7 @@ pub enum Error {
     #[error("{0}")]
     Training(String),
     /// Ctrl-C; everything is saved.
-    #[error("interrupted; `rwf fit --resume` on the run folder goes on")]
+    #[error("interrupted; the same command with `--resume` and the run folder goes on")]
     Interrupted,
     /// Ctrl-C in a comparison; what is done is kept.
     #[error("interrupted; the trainings that are done are kept, and the same command goes on with the others")]

@@ -6,6 +6,27 @@ use rwf_runtime::{IntegerModel, Model};
 /// Points one thread takes at a time.
 const CHUNK: usize = 1024;
 
+/// A model file that the runtime evaluates.
+pub trait Evaluator: Sync {
+    /// Values at `coordinates`, in physical units, `[n, inputs] -> [n, outputs]`.
+    ///
+    /// # Panics
+    /// When `coordinates` is not a whole number of points.
+    fn evaluate(&self, coordinates: &[f32]) -> Vec<f32>;
+}
+
+impl Evaluator for Model<'_> {
+    fn evaluate(&self, coordinates: &[f32]) -> Vec<f32> {
+        evaluate(self, coordinates)
+    }
+}
+
+impl Evaluator for IntegerModel<'_> {
+    fn evaluate(&self, coordinates: &[f32]) -> Vec<f32> {
+        evaluate_integers(self, coordinates)
+    }
+}
+
 /// Values of `model` at `coordinates`, in physical units, `[n, inputs] -> [n, outputs]`.
 ///
 /// # Panics

@@ -56,6 +56,8 @@ pub fn fold(dense: &DenseNetwork, normalization: &Normalization) -> DenseNetwork
                 *b = *b * n.output_half[o] + n.output_centre[o];
             }
         }
+        // Nothing to scale: an occupancy is the sigmoid's own value.
+        (None, false) if is_identity(&n.output_centre, &n.output_half) => {}
         (None, false) => {
             out.output = Some((n.output_half.clone(), n.output_centre.clone()));
             out.architecture.output_affine = true;
@@ -68,6 +70,18 @@ pub fn fold(dense: &DenseNetwork, normalization: &Normalization) -> DenseNetwork
         }
     }
     out
+}
+
+fn is_identity(centre: &[f64], half: &[f64]) -> bool {
+    centre.iter().all(|&c| c == 0.0) && half.iter().all(|&h| h == 1.0)
+}
+
+/// [`fold`] of a network that was trained without the activation `head` of its outputs, logits say.
+pub fn fold_with_head(mut dense: DenseNetwork, head: Activation, normalization: &Normalization) -> DenseNetwork {
+    if let Some(last) = dense.architecture.layers.last_mut().filter(|_| head != Activation::Identity) {
+        last.activation = head;
+    }
+    fold(&dense, normalization)
 }
 
 /// The first `rows` inputs of `layer` come in physical units from now on.

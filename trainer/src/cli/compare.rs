@@ -8,7 +8,7 @@ use crate::{
     engine::{self, DeviceChoice, EngineChoice},
     error::{Error, Result},
     network::Parameterization,
-    task::compare::{Experiment, ImageOptions, Options, Row, run as compare},
+    task::compare::{Experiment, ImageOptions, Options, Row, ShapeOptions, run as compare},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -17,6 +17,7 @@ const EXAMPLES: &str = "Examples:
   rwf compare image --quick
   rwf compare image --photos photos/ --texts 4 --rows gaussian,siren
   rwf compare landscape -o landscape
+  rwf compare shape --mesh bunny.obj --params plain,aa,wn,rwf
 
 The folder holds report.html (self-contained), report.md with figures/, results.csv, and trials/
 with each training. The same command again goes on where it was stopped.";
@@ -71,6 +72,17 @@ enum Which {
         #[command(flatten)]
         common: Common,
     },
+    /// Occupancy of a solid, measured near its surface
+    Shape {
+        /// Mesh [default: a trefoil knot made by the program]
+        #[arg(long)]
+        mesh: Option<PathBuf>,
+        /// Architectures and mappings
+        #[arg(long, value_delimiter = ',', default_value = "mlp,pe,gaussian", value_name = "ROWS")]
+        rows: Vec<Row>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// What is none of them, so that the answer can name them all
     #[command(external_subcommand)]
     Unknown(Vec<String>),
@@ -119,9 +131,10 @@ pub(super) fn run(args: Args) -> Result<()> {
             ("image", Experiment::Image(ImageOptions { photographs: photos, texts, size, rows }), common)
         }
         Which::Siren { common } => ("siren", Experiment::Siren, common),
+        Which::Shape { mesh, rows, common } => ("shape", Experiment::Shape(ShapeOptions { mesh, rows }), common),
         Which::Unknown(words) => {
             let found = words.first().map_or("", String::as_str);
-            let message = format!("found `{found}`, expected regression, landscape, sweep, image or siren");
+            let message = format!("found `{found}`, expected regression, landscape, sweep, image, siren or shape");
             return Err(Error::Config { field: "experiment".into(), message });
         }
     };

@@ -6,7 +6,7 @@ use candle_core::Device;
 use rwf_runtime::{Model, format::Precision};
 use toml::Table;
 
-use super::{fit::print, open, read};
+use super::{open, read, settings::print};
 use crate::{
     engine::EngineChoice,
     error::{Error, Result},

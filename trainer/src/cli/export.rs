@@ -69,8 +69,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         }
     };
     let report = task::export::run(&checkpoint, &out, precision, args.math)?;
-    match &report.error {
-        Ok(metrics) => println!("all samples, measured by the runtime:\n{}", metrics.table().trim_end()),
+    match &report.found {
+        Ok(found) => println!("{}", found.table),
         Err(why) => eprintln!("note: the error is not in the file, as the signal cannot be read: {why}"),
     }
     println!("wrote {} ({} bytes)", out.display(), report.bytes);
@@ -79,8 +79,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
 
 fn integers(args: &Args, checkpoint: &Path, out: &Path, width: Width) -> Result<()> {
     let report = task::quantize::run(checkpoint, out, width, args.tune, false)?;
-    match &report.error {
-        Ok(metrics) => println!("all samples, measured by the runtime in integers:\n{}", metrics.table().trim_end()),
+    match &report.found {
+        Ok(found) => println!("in integers, {}", found.table),
         Err(why) => eprintln!("note: no fine-tuning and no error in the file, as the signal cannot be read: {why}"),
     }
     let percent = |v: f64| 100.0 * v;

@@ -9,6 +9,8 @@ mod fit;
 mod import;
 mod info;
 mod inspect;
+mod settings;
+mod shape;
 mod words;
 
 use std::{
@@ -41,6 +43,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Fit(Box<fit::Args>),
+    Shape(Box<shape::Args>),
     Eval(eval::Args),
     Info(info::Args),
     Export(export::Args),
@@ -55,6 +58,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Fit(args) => fit::run(*args),
+        Command::Shape(args) => shape::run(*args),
         Command::Eval(args) => eval::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Export(args) => export::run(&args),

@@ -53,7 +53,11 @@ impl Runner<'_> {
     /// # Errors
     /// [`Error::Interrupted`] after Ctrl-C, [`Error::Io`] when a result cannot be kept, or the first error of a trial;
     /// the results of all others are kept.
-    pub fn run(&self, trials: &[Trial], problem: &(dyn Fn(&Trial) -> Result<Problem> + Sync)) -> Result<Vec<Record>> {
+    pub fn run(
+        &self,
+        trials: &[Trial],
+        problem: &(dyn Fn(&Trial) -> Result<Box<dyn Problem>> + Sync),
+    ) -> Result<Vec<Record>> {
         let folder = self.folder.join("trials");
         std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
             path: folder.clone(),
@@ -102,7 +106,7 @@ impl Runner<'_> {
     fn one(
         &self,
         trial: &Trial,
-        problem: &(dyn Fn(&Trial) -> Result<Problem> + Sync),
+        problem: &(dyn Fn(&Trial) -> Result<Box<dyn Problem>> + Sync),
         bar: &Overall,
         path: &std::path::Path,
     ) -> Result<Option<Record>> {
@@ -111,9 +115,14 @@ impl Runner<'_> {
             let before = seen.swap(step as usize, Ordering::Relaxed);
             bar.advance(step as usize - before);
         };
-        let problem = problem(trial)?;
-        let record =
-            trial.run(&problem, self.engine, (&self.device, &self.device_name), self.interrupt, &on_measured)?;
+        let mut problem = problem(trial)?;
+        let record = trial.run(
+            problem.as_mut(),
+            self.engine,
+            (&self.device, &self.device_name),
+            self.interrupt,
+            &on_measured,
+        )?;
         if let Some(record) = &record {
             // A trial that ended early still counts as done.
             bar.advance(trial.training.steps as usize - seen.load(Ordering::Relaxed));

@@ -1,6 +1,6 @@
 //! The tables of a comparison: rows are settings, columns parameterizations.
 
-use super::{Record, Table, paired_p, summary};
+use super::{Record, Scale, Table, paired_p, summary};
 
 /// Which learning rate a method is shown with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +43,14 @@ impl<'a> Results<'a> {
         Self { records, rows, methods, factors }
     }
 
-    /// Whether a larger score is better: PSNR, not the logarithm of an error.
-    pub fn more_is_better(&self) -> bool {
-        self.records.iter().any(|r| r.psnr.is_some())
+    /// What the errors are, the same for all.
+    pub fn scale(&self) -> Scale {
+        self.records.first().map_or(Scale::Logarithm, |r| r.scale)
     }
 
     /// What the scores are.
     pub fn unit(&self) -> &'static str {
-        if self.more_is_better() { "PSNR [dB]" } else { "log10 of the mean squared error" }
+        self.scale().unit()
     }
 
     /// Records of one row, method and rate, in the order of problem and seed.
@@ -68,7 +68,7 @@ impl<'a> Results<'a> {
     /// Score so that less is better.
     fn cost(&self, scores: &[f64]) -> f64 {
         let mean = summary(scores).mean;
-        if self.more_is_better() { -mean } else { mean }
+        if self.scale().more_is_better() { -mean } else { mean }
     }
 
     /// The factor a method is shown with in a row.
@@ -153,7 +153,7 @@ impl<'a> Results<'a> {
     /// Each run in a line: what it was and what it came to, as CSV.
     pub fn csv(&self) -> String {
         let mut text = String::from(
-            "row,problem,parameterization,rate_factor,learning_rate,seed,steps,mse,psnr_db,diverged_at,ms_per_step\n",
+            "row,problem,parameterization,rate_factor,learning_rate,seed,steps,error,score,diverged_at,ms_per_step\n",
         );
         for r in self.records {
             let t = &r.trial;
@@ -167,7 +167,7 @@ impl<'a> Results<'a> {
                 t.training.seed,
                 t.training.steps,
                 r.error,
-                r.psnr.map_or(String::new(), |p| format!("{p:.4}")),
+                format_args!("{:.4}", r.score()),
                 r.diverged.map_or(String::new(), |d| d.to_string()),
                 r.step_ms
             );
@@ -205,14 +205,24 @@ mod tests {
     fn record(method: &str, factor: f64, seed: u64, error: f64) -> Record {
         let defaults = config::defaults(SignalKind::Table, 1, 10);
         let path = "[signal]\npath = 'a'\nkind = 'table'".parse().unwrap();
-        let mut training = config::resolve([defaults, path]).unwrap().training;
+        let mut training = config::resolve::<config::SignalConfig>([defaults, path]).unwrap().training;
         training.seed = seed;
         let parameterization = Parameterization::named(method).unwrap();
         let network = NetworkConfig { parameterization, ..NetworkConfig::new(ArchitectureKind::Mlp, 4, 1) };
         let observe = Observe::default();
         let trial = Trial { row: "mlp".into(), problem: "p".into(), rate_factor: factor, network, training, observe };
         let (engine, curve) = (String::new(), Vec::new());
-        Record { trial, engine, error, psnr: None, diverged: None, step_ms: 2.0, curve, kernel: None, output: None }
+        Record {
+            trial,
+            engine,
+            error,
+            scale: Scale::Logarithm,
+            diverged: None,
+            step_ms: 2.0,
+            curve,
+            kernel: None,
+            output: None,
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{sync::atomic::AtomicBool, time::Instant};
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
+use super::{Problem, Scale};
 use crate::{
     config::TrainingConfig,
     diagnose::{factors::weight_change, tangent},
@@ -12,7 +13,7 @@ use crate::{
     error::{Error, Result},
     network::{DenseNetwork, Network, NetworkConfig},
     rng::Rng,
-    train::{self, Batches, Evaluation, Measured, Monitor, Progress, Stop},
+    train::{self, Evaluation, Measured, Objective, Progress, Score, Stop},
 };
 
 /// What is trained, on what, from which seed: all that decides the result.
@@ -61,31 +62,12 @@ impl Trial {
     }
 }
 
-/// Data of a trial in the network's units.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
-    /// Number of coordinates.
-    pub inputs: usize,
-    /// Number of values.
-    pub outputs: usize,
-    /// Points trained on, `[n, inputs]`.
-    pub x: Vec<f32>,
-    /// Values there, `[n, outputs]`.
-    pub y: Vec<f32>,
-    /// Points the error is measured at, `[m, inputs]`.
-    pub test_x: Vec<f32>,
-    /// Values there, `[m, outputs]`.
-    pub test_y: Vec<f32>,
-    /// Smallest and largest value there can be; what a network gives beyond is clipped. None: not clipped.
-    pub range: Option<(f32, f32)>,
-}
-
 /// The error along a training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurveRow {
     /// Steps done.
     pub step: u64,
-    /// Mean squared error at the test points.
+    /// The problem's error.
     pub error: f64,
     /// |W - W0|/|W0| of the dense weights.
     pub change: f64,
@@ -111,11 +93,11 @@ pub struct Record {
     pub trial: Trial,
     /// Engine and device it ran on.
     pub engine: String,
-    /// Mean squared error at the test points at the end: the median of the last [`LAST`] measurements, for at a constant
+    /// The problem's error at the end: the median of the last [`LAST`] measurements, for at a constant
     /// rate Adam's error jumps from one step to the next. Of the last good ones if it diverged.
     pub error: f64,
-    /// Peak signal-to-noise ratio in dB, for problems with a range.
-    pub psnr: Option<f64>,
+    /// What the error is.
+    pub scale: Scale,
     /// Step at which it diverged, if it did.
     pub diverged: Option<u64>,
     /// Milliseconds a step, measurements left out.
@@ -129,9 +111,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The number that is compared, and whether more is better: PSNR where there is a range, else log10 of the error.
+    /// The number that is compared.
     pub fn score(&self) -> f64 {
-        self.psnr.unwrap_or_else(|| self.error.log10())
+        self.scale.score(self.error)
     }
 }
 
@@ -142,16 +124,18 @@ impl Trial {
     /// Those of the network and the engine.
     pub fn run(
         &self,
-        problem: &Problem,
+        problem: &mut dyn Problem,
         choice: EngineChoice,
         (device, device_name): (&Device, &str),
         interrupt: &AtomicBool,
         on_measured: &dyn Fn(u64),
     ) -> Result<Option<Record>> {
         let mut rng = Rng::new(self.training.seed).stream("network");
-        let (network, start) = Network::new(&self.network, problem.inputs, problem.outputs, &mut rng)?;
+        let (inputs, outputs) = problem.sizes();
+        let scale = problem.scale();
+        let (network, start) = Network::new(&self.network, inputs, outputs, &mut rng)?;
         let mut engine = engine(choice, &network, &start, device)?;
-        engine.load(&problem.x, &problem.y)?;
+        problem.prepare(engine.as_mut(), &self.training)?;
         let mut watch = Watch {
             problem,
             start: network.dense_f64(&start),
@@ -161,10 +145,9 @@ impl Trial {
             on_measured,
         };
         watch.measure(engine.as_ref(), 0)?;
-        let mut batches = Batches::new(self.training.seed, problem.x.len() / problem.inputs, self.training.batch);
         let (clock, before) = (Instant::now(), watch.seconds);
         let quiet = &mut Progress::Quiet;
-        let outcome = train::fit(engine.as_mut(), &self.training, &mut batches, 0, &mut watch, interrupt, quiet)?;
+        let outcome = train::fit(engine.as_mut(), &self.training, 0, &mut watch, interrupt, quiet)?;
         let seconds = clock.elapsed().as_secs_f64() - (watch.seconds - before);
         let diverged = match outcome.stop {
             Stop::Interrupted => return Ok(None),
@@ -177,7 +160,7 @@ impl Trial {
         let error = median(&watch.curve[watch.curve.len().saturating_sub(LAST)..])
             .ok_or_else(|| Error::Training(format!("trial {}: no finite error from the start", self.id())))?;
         let kernel = self.observe.kernel.then(|| -> Result<Spectra> {
-            let points: Vec<f64> = problem.x.iter().map(|&x| f64::from(x)).collect();
+            let points: Vec<f64> = watch.problem.points().iter().map(|&x| f64::from(x)).collect();
             let at = |parameters: &[_]| {
                 let kernel = tangent::tangent_kernel(&network, parameters, &points);
                 (tangent::spectrum(kernel.dense), tangent::spectrum(kernel.trained))
@@ -189,7 +172,7 @@ impl Trial {
             trial: self.clone(),
             engine: format!("{} on {device_name}", engine.name()),
             error,
-            psnr: problem.range.map(|(low, high)| 10.0 * (f64::from(high - low).powi(2) / error).log10()),
+            scale,
             diverged,
             step_ms: 1e3 * seconds / diverged.unwrap_or(outcome.step).max(1) as f64,
             curve: watch.curve,
@@ -208,9 +191,9 @@ fn median(rows: &[CurveRow]) -> Option<f64> {
     errors.get(errors.len() / 2).copied()
 }
 
-/// Measures at the test points with the code that trains.
+/// Measures with the code that trains.
 struct Watch<'a> {
-    problem: &'a Problem,
+    problem: &'a mut dyn Problem,
     start: DenseNetwork,
     curve: Vec<CurveRow>,
     output: Vec<f32>,
@@ -222,13 +205,7 @@ impl Watch<'_> {
     /// A row of the curve; an error that is not finite is told but leaves no row.
     fn measure(&mut self, engine: &dyn Engine, step: u64) -> Result<f64> {
         let clock = Instant::now();
-        let mut output = engine.forward(&self.problem.test_x)?;
-        if let Some((low, high)) = self.problem.range {
-            // A NaN stays one.
-            output.iter_mut().for_each(|v| *v = if v.is_nan() { *v } else { v.clamp(low, high) });
-        }
-        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
-        let error = output.iter().zip(&self.problem.test_y).map(square).sum::<f64>() / output.len() as f64;
+        let (error, output) = self.problem.measure(engine)?;
         if error.is_finite() {
             let change = weight_change(&engine.dense()?, &self.start);
             self.curve.push(CurveRow { step, error, change });
@@ -239,12 +216,16 @@ impl Watch<'_> {
     }
 }
 
-impl Monitor for Watch<'_> {
+impl Objective for Watch<'_> {
+    fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
+        self.problem.gather(engine, step)
+    }
+
     fn evaluate(&mut self, engine: &dyn Engine, at: Evaluation) -> Result<Measured> {
         let error = self.measure(engine, at.step)?;
         (self.on_measured)(at.step);
         // What is not finite is not a state to come back to.
-        let psnr = if error.is_finite() { -10.0 * error.log10() } else { f64::NAN };
-        Ok(Measured { psnr, target_reached: false })
+        let score = if error.is_finite() { self.problem.scale().score(error) } else { f64::NAN };
+        Ok(Measured { score: Score::new("score", score), target_reached: false })
     }
 }

@@ -4,7 +4,7 @@ use image::RgbImage;
 use plotters::prelude::*;
 
 use super::{canvas, colour, ends};
-use crate::error::Result;
+use crate::{error::Result, train::Score};
 
 /// One measurement of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,11 +13,11 @@ pub struct CurvePoint {
     pub step: u64,
     /// Loss of the step.
     pub loss: f64,
-    /// PSNR in dB.
-    pub psnr: Option<f64>,
+    /// What it measured, the same for all.
+    pub score: Score,
 }
 
-/// Loss (left, logarithmic) and PSNR (right) over steps, 900x500 pixels.
+/// Loss (left, logarithmic) and score (right) over steps, 900x500 pixels.
 ///
 /// # Errors
 /// Those of drawing.
@@ -26,8 +26,9 @@ pub fn loss_curve(points: &[CurvePoint], title: &str) -> Result<RgbImage> {
     // Where the loss is 0 there is no logarithm; such a point sits at the bottom.
     let exponent = |p: &CurvePoint| p.loss.max(1e-30).log10();
     let (low, high) = ends(points.iter().map(exponent));
-    let psnr: Vec<(u64, f64)> = points.iter().filter_map(|p| Some((p.step, p.psnr?))).collect();
-    let (psnr_low, psnr_high) = ends(psnr.iter().map(|p| p.1));
+    let score: Vec<(u64, f64)> = points.iter().map(|p| (p.step, p.score.value)).collect();
+    let (score_low, score_high) = ends(score.iter().map(|p| p.1));
+    let digits = if score_high - score_low > 5.0 { 0 } else { 2 };
     canvas(900, 500, |area| {
         let mut chart = ChartBuilder::on(area)
             .caption(title, ("sans-serif", 22))
@@ -36,7 +37,7 @@ pub fn loss_curve(points: &[CurvePoint], title: &str) -> Result<RgbImage> {
             .y_label_area_size(78)
             .right_y_label_area_size(68)
             .build_cartesian_2d(0..last, low..high)?
-            .set_secondary_coord(0..last, psnr_low..psnr_high);
+            .set_secondary_coord(0..last, score_low..score_high);
         chart
             .configure_mesh()
             .light_line_style(WHITE)
@@ -50,16 +51,16 @@ pub fn loss_curve(points: &[CurvePoint], title: &str) -> Result<RgbImage> {
             .draw_series(LineSeries::new(loss, colour::OTHER.stroke_width(2)))?
             .label("loss")
             .legend(|(x, y)| PathElement::new([(x, y), (x + 22, y)], colour::OTHER.stroke_width(2)));
-        if !psnr.is_empty() {
+        if let Some(first) = points.first() {
             chart
                 .configure_secondary_axes()
-                .y_desc("PSNR [dB]")
-                .y_label_formatter(&|v| format!("{v:.0}"))
+                .y_desc(first.score.label())
+                .y_label_formatter(&|v| format!("{v:.digits$}"))
                 .label_style(("sans-serif", 15))
                 .draw()?;
             chart
-                .draw_secondary_series(LineSeries::new(psnr.iter().copied(), colour::FIT.stroke_width(2)))?
-                .label("PSNR")
+                .draw_secondary_series(LineSeries::new(score.iter().copied(), colour::FIT.stroke_width(2)))?
+                .label(first.score.name)
                 .legend(|(x, y)| PathElement::new([(x, y), (x + 22, y)], colour::FIT.stroke_width(2)));
         }
         chart
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn both_curves_are_drawn_whatever_the_numbers() {
-        let point = |step, loss| CurvePoint { step, loss, psnr: Some(10.0 + step as f64) };
+        let point = |step, loss| CurvePoint { step, loss, score: Score::psnr(10.0 + step as f64) };
         let picture = loss_curve(&[point(1, 1.0), point(10, 1e-3), point(20, 0.0)], "a run").unwrap();
         for colour in [colour::OTHER, colour::FIT] {
             assert!(picture.pixels().any(|p| p.0 == [colour.0, colour.1, colour.2]));

@@ -5,10 +5,10 @@ use rwf_runtime::{format::Mapping, integer::Bits};
 
 use super::grid;
 use crate::{
-    engine::{Batch, Engine, Loss},
+    engine::Engine,
     error::Result,
     network::{DenseSpec, Network, Parameter, Parameterization, materialize_f64},
-    train::{Batches, Progress},
+    train::Progress,
 };
 
 /// Fraction of the run's learning rate to start from; it falls to 0 along half a cosine.
@@ -70,7 +70,10 @@ pub struct Plan {
     pub learning_rate: f64,
 }
 
-/// Moves `parameters` so that the network on its grids fits the samples that `engine` holds.
+/// Adds the gradients of a step to what an engine gathers and gives the loss.
+pub type Gather<'a> = dyn FnMut(&mut dyn Engine, u64) -> Result<f64> + 'a;
+
+/// Moves `parameters` so that the network on its grids makes small what `gather` gathers.
 ///
 /// # Errors
 /// Those of the engine.
@@ -80,15 +83,15 @@ pub fn tune(
     parameters: &mut [Parameter],
     bits: &[Bits],
     plan: Plan,
-    batches: &mut Batches,
+    gather: &mut Gather<'_>,
     progress: &mut Progress,
 ) -> Result<()> {
     let count: usize = parameters.iter().map(|p| p.values.len()).sum();
     let (mut first, mut second) = (vec![0.0f64; count], vec![0.0f64; count]);
     for step in 1..=plan.steps {
         engine.set_parameters(&on_grid(network, parameters, bits))?;
-        let batch = batches.indices(step).map_or(Batch::Full, Batch::Indices);
-        let (loss, gradients) = engine.loss_and_gradients(batch, Loss::MeanSquaredError)?;
+        let loss = gather(engine, step)?;
+        let gradients = engine.take_gradients()?;
         let at = (step - 1) as f64 / plan.steps as f64;
         let rate = plan.learning_rate * RATE * 0.5 * (1.0 + (std::f64::consts::PI * at).cos());
         let (c1, c2) = (1.0 - 0.9f64.powf(step as f64), 1.0 - 0.999f64.powf(step as f64));

@@ -1,4 +1,4 @@
-//! Wiring, and nothing else: a signal, a network, an observation, the loop.
+//! Wiring, and nothing else: a signal, a network, an observation, the loop. [`observed`] is the run around every task.
 
 pub mod bench;
 pub mod compare;
@@ -6,5 +6,8 @@ pub mod decode;
 pub mod export;
 pub mod fit;
 pub mod inspect;
+pub mod observed;
 pub mod peers;
 pub mod quantize;
+pub mod reopen;
+pub mod shape;

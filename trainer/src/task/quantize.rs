@@ -7,20 +7,21 @@ use rwf_runtime::{
     IntegerModel, Model,
     format::{MathBackend, Precision},
 };
+use toml::Table;
 
-use super::fit::{network_units, open_checkpoint};
+use super::{
+    observed::start,
+    reopen::{Found, Reopened, reopen},
+};
 use crate::{
     engine::{EngineChoice, engine},
     error::Result,
-    evaluate::evaluate_integers,
     export,
     file::write_atomically,
-    fold::fold,
+    fold::fold_with_head,
     network::{Network, Parameter},
     quantize::{self, Added, Width, refused, tune},
-    rng::Rng,
-    signal::Signal,
-    train::{Batches, Checkpoint, Metrics, Progress},
+    train::{Checkpoint, Progress},
 };
 
 /// What an export to integers came to.
@@ -31,7 +32,7 @@ pub struct Report {
     /// Bits of the weights of each layer, as in the file.
     pub bits: String,
     /// Error against the signal; `Err` says why it could not be measured.
-    pub error: std::result::Result<Metrics, String>,
+    pub found: std::result::Result<Found, String>,
     /// Error that integers add to the same network in f32 at the calibration points.
     pub added: Added,
     /// The same before fine-tuning.
@@ -39,24 +40,22 @@ pub struct Report {
 }
 
 /// Writes the checkpoint at `from` to `out` in integers of `width`, after `steps` of fine-tuning where its signal can be
-/// read; when these do not help the signal's error they are dropped.
+/// read; when these do not help the task's score they are dropped.
 ///
 /// # Errors
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) when `from` is none, accumulators that could overflow, an
 /// output that cannot be written.
 pub fn run(from: &Path, out: &Path, width: Width, steps: u64, quiet: bool) -> Result<Report> {
-    let checkpoint = Checkpoint::read(from)?;
-    let signal = open_checkpoint(from).map(|(_, signal)| signal).map_err(|e| e.to_string());
-    let config = &checkpoint.config;
+    let checkpoint = Checkpoint::<Table>::read(from)?;
+    let mut task = reopen(from, &checkpoint).map_err(|e| e.to_string());
     let inputs = checkpoint.normalization.input_centre.len();
-    let outputs = checkpoint.normalization.output_centre.len();
-    let mut rng = Rng::new(config.training.seed).stream("network");
-    let (network, _) = Network::new(&config.network, inputs, outputs, &mut rng)?;
-    let coordinates = signal.as_ref().ok().map(Signal::coordinates_f32);
+    let (network, _) = start(&checkpoint.config, &checkpoint.normalization)?;
+    let coordinates = task.as_ref().ok().and_then(|task| task.calibration());
     let description = &checkpoint.description;
     let points = quantize::calibration(description, inputs, coordinates.as_deref());
 
-    let dense = fold(&network.dense_f64(&checkpoint.parameters), &checkpoint.normalization);
+    let fold = |p: &[Parameter]| fold_with_head(network.dense_f64(p), checkpoint.head, &checkpoint.normalization);
+    let dense = fold(&checkpoint.parameters);
     let float = export::model(&dense, description, Precision::F32, MathBackend::Polynomial)?;
     let bits = quantize::bits(width, &dense, description, &points, &float)?;
     let mut bytes = quantize::model(&dense, description, &bits, &points)?;
@@ -65,58 +64,44 @@ pub fn run(from: &Path, out: &Path, width: Width, steps: u64, quiet: bool) -> Re
         Ok(quantize::added(&float, &IntegerModel::new(bytes).map_err(refused)?, &points))
     };
     let untuned = added(&bytes)?;
-    let mut error = Err(String::new());
-    match &signal {
-        Err(why) => error = Err(why.clone()),
-        Ok(signal) => {
-            let coordinates = coordinates.as_deref().unwrap_or(&[]);
-            let measure = |bytes: &[u8]| -> Result<Metrics> {
-                let model = IntegerModel::new(bytes).map_err(refused)?;
-                Ok(Metrics::new(&signal.outputs, &evaluate_integers(&model, coordinates), &signal.values))
-            };
-            let mut best = measure(&bytes)?;
+    let found = match &mut task {
+        Err(why) => Err(why.clone()),
+        Ok(task) => {
+            let mut best = task.findings(&IntegerModel::new(&bytes).map_err(refused)?)?;
             if steps > 0 {
-                let tuned = fine_tune(&network, &checkpoint, signal, &bits, steps, quiet)?;
-                let dense = fold(&network.dense_f64(&tuned), &checkpoint.normalization);
-                let candidate = quantize::model(&dense, description, &bits, &points)?;
-                let metrics = measure(&candidate)?;
-                if metrics.psnr > best.psnr {
-                    (bytes, best) = (candidate, metrics);
+                let tuned = fine_tune(&network, &checkpoint, task.as_mut(), &bits, steps, quiet)?;
+                let candidate = quantize::model(&fold(&tuned), description, &bits, &points)?;
+                let found = task.findings(&IntegerModel::new(&candidate).map_err(refused)?)?;
+                if found.score.value > best.score.value {
+                    (bytes, best) = (candidate, found);
                 }
             }
-            bytes = export::with_error(&bytes, &best.summary())?;
-            error = error.or(Ok::<_, String>(best));
+            bytes = export::with_error(&bytes, &best.summary)?;
+            Ok(best)
         }
-    }
+    };
     let added = added(&bytes)?;
     let words = IntegerModel::new(&bytes).map_err(refused)?;
     let bits = words.metadata(rwf_runtime::format::key::BITS).unwrap_or("").to_owned();
     write_atomically(out, &bytes)?;
-    Ok(Report { bytes: bytes.len(), bits, error, added, untuned })
+    Ok(Report { bytes: bytes.len(), bits, found, added, untuned })
 }
 
-/// The trained numbers after some steps on the samples the run was trained on.
+/// The trained numbers after some steps on what the run was trained on.
 fn fine_tune(
     network: &Network,
-    checkpoint: &Checkpoint,
-    signal: &Signal,
+    checkpoint: &Checkpoint<Table>,
+    task: &mut dyn Reopened,
     bits: &[rwf_runtime::integer::Bits],
     steps: u64,
     quiet: bool,
 ) -> Result<Vec<Parameter>> {
-    let config = &checkpoint.config;
-    let n = signal.len();
-    let held_out = (config.signal.validation * n as f64).round() as usize;
-    let order = Rng::new(config.training.seed).stream("validation").permutation(n);
-    let mut training: Vec<usize> = order[held_out..].iter().map(|&i| i as usize).collect();
-    training.sort_unstable();
     let mut engine = engine(EngineChoice::Auto, network, &checkpoint.parameters, &Device::Cpu)?;
-    let (x, y) = network_units(signal, &checkpoint.normalization, &training);
-    engine.load(&x, &y)?;
+    task.prepare(engine.as_mut())?;
     let mut parameters = engine.parameters()?;
-    let mut batches = Batches::new(config.training.seed, training.len(), config.training.batch);
-    let plan = tune::Plan { steps, learning_rate: config.training.learning_rate };
+    let plan = tune::Plan { steps, learning_rate: checkpoint.config.training.learning_rate };
     let mut progress = Progress::new(0, steps, quiet);
-    tune::tune(engine.as_mut(), network, &mut parameters, bits, plan, &mut batches, &mut progress)?;
+    let mut gather = |engine: &mut dyn crate::engine::Engine, step| task.gather(engine, step);
+    tune::tune(engine.as_mut(), network, &mut parameters, bits, plan, &mut gather, &mut progress)?;
     Ok(parameters)
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use rwf_runtime::format::{CHECKPOINT_FORMAT, FORMAT, key};
+use rwf_runtime::format::{Activation, CHECKPOINT_FORMAT, FORMAT, key};
 
 use crate::{
-    config::RunConfig,
+    config::{RunConfig, SignalConfig, SignalRecord},
     container::{self, Stored, Words},
     error::{Error, Result},
     export::Description,
@@ -19,13 +19,17 @@ const VERSION: &str = "1";
 /// Prefix of the names of moments.
 const MOMENT: &str = "adam.";
 
-/// A run at the end of a step.
+/// A run at the end of a step, on a signal recorded as `S`.
 #[derive(Debug, Clone)]
-pub struct Checkpoint {
+pub struct Checkpoint<S = SignalConfig> {
+    /// The task it belongs to, [`SignalRecord::TASK`].
+    pub task: String,
     /// Steps done.
     pub step: u64,
     /// The record of the run.
-    pub config: RunConfig,
+    pub config: RunConfig<S>,
+    /// What stands behind the trained network in the model file.
+    pub head: Activation,
     /// Between physical units and the network's.
     pub normalization: Normalization,
     /// What the model file will say.
@@ -39,13 +43,15 @@ pub struct Checkpoint {
 }
 
 mod word {
+    pub(super) const TASK: &str = "task";
+    pub(super) const HEAD: &str = "head";
     pub(super) const STEP: &str = "step";
     pub(super) const CONFIG: &str = "config";
     pub(super) const NORMALIZATION: &str = "normalization";
     pub(super) const SIGNAL_HASH: &str = "signal_hash";
 }
 
-impl Checkpoint {
+impl<S: SignalRecord> Checkpoint<S> {
     /// Writes the checkpoint; a file of before stays whole until the new one is.
     ///
     /// # Errors
@@ -55,6 +61,8 @@ impl Checkpoint {
         let mut put = |key: &str, value: String| words.insert(key.to_owned(), value);
         put(key::FORMAT, CHECKPOINT_FORMAT.into());
         put(key::VERSION, VERSION.into());
+        put(word::TASK, self.task.clone());
+        put(word::HEAD, self.head.name().into());
         put(word::STEP, self.step.to_string());
         put(word::CONFIG, self.config.to_toml());
         put(word::NORMALIZATION, serde_json::to_string(&self.normalization).expect("plain numbers"));
@@ -74,7 +82,8 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`] when there is no such file, [`Error::Checkpoint`] when it is something else, a model say.
+    /// [`Error::Io`] when there is no such file, [`Error::Checkpoint`] when it is something else: a model, or the
+    /// checkpoint of a task with signals of another kind.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
         let bad = |message: String| Error::Checkpoint { path: path.into(), message };
@@ -95,6 +104,14 @@ impl Checkpoint {
         if version != VERSION {
             return Err(bad(format!("checkpoint version is {version}, expected {VERSION}")));
         }
+        // Checkpoints of before there were other tasks do not tell.
+        let task = words.get(word::TASK).map_or(SignalConfig::TASK, String::as_str).to_owned();
+        if !S::accepts(&task) {
+            return Err(bad(format!("is of a run of `rwf {task}`, expected one of `rwf {}`", S::TASK)));
+        }
+        let head = words.get(word::HEAD).map_or(Activation::Identity.name(), String::as_str);
+        let head = Activation::from_name(head)
+            .ok_or_else(|| bad(format!("`{}` is `{head}`, expected an activation", word::HEAD)))?;
         let number = |key: &str, radix| {
             let word = get(key)?;
             u64::from_str_radix(&word, radix).map_err(|_| bad(format!("`{key}` is `{word}`, expected a number")))
@@ -104,6 +121,8 @@ impl Checkpoint {
             .map_err(|e| bad(format!("`{}`: {e}", word::NORMALIZATION)))?;
         let (moments, parameters) = tensors.into_iter().partition(|p| p.name.starts_with(MOMENT));
         Ok(Self {
+            task,
+            head,
             step: number(word::STEP, 10)?,
             config,
             normalization,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Batches, Progress};
+use super::{Batches, Progress, Score};
 use crate::{
     config::{Optimizer, TrainingConfig},
     engine::{AdamStep, Batch, Engine, Loss},
@@ -16,7 +16,14 @@ const SMOOTHING: f64 = 0.05;
 const DIVERGED: f64 = 1e3;
 
 /// What the loop asks of whoever knows the signal.
-pub trait Monitor {
+pub trait Objective {
+    /// Adds the gradients of `step` (from 1) to what `engine` gathers, by any of its `observe` methods, and gives the
+    /// loss. A function of seed and step alone, so that a resumed run sees what the uninterrupted one saw.
+    ///
+    /// # Errors
+    /// Those of the engine; training ends with them.
+    fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64>;
+
     /// Measures the network after `step` and keeps what must outlive a kill.
     ///
     /// # Errors
@@ -40,8 +47,8 @@ pub struct Evaluation {
 /// What came out of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
-    /// PSNR in dB over the samples measured.
-    pub psnr: f64,
+    /// How good it is, more is better; a NaN is what a broken network looks like.
+    pub score: Score,
     /// Whether the whole signal is fitted well enough to end.
     pub target_reached: bool,
 }
@@ -73,33 +80,42 @@ pub struct Outcome {
     pub stop: Stop,
 }
 
+impl Batches {
+    /// Gathers the squared error of the loaded samples that `step` looks at.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
+        let batch = self.indices(step).map_or(Batch::Full, Batch::Indices);
+        engine.observe_batch(batch, Loss::MeanSquaredError, 1.0)
+    }
+}
+
 /// Trains from the end of step `from` to the end of the plan, a target, an interrupt or divergence. The engine
-/// must hold the samples and stand at step `from`.
+/// must stand at step `from`.
 ///
 /// # Errors
-/// Those of the engine and the monitor.
+/// Those of the engine and the objective.
 pub fn fit(
     engine: &mut dyn Engine,
     plan: &TrainingConfig,
-    batches: &mut Batches,
     from: u64,
-    monitor: &mut dyn Monitor,
+    objective: &mut dyn Objective,
     interrupt: &AtomicBool,
     progress: &mut Progress,
 ) -> Result<Outcome> {
     let mut good = Snapshot::take(engine, from)?;
     let mut smooth: Option<f64> = None;
     let mut reference = f64::NAN;
-    let mut psnr = None;
+    let mut score = None;
     let mut step = from;
     while step < plan.steps {
         let learning_rate = plan.learning_rate * plan.schedule.factor(step + 1, plan.steps);
         let adam = adam(plan, learning_rate, step + 1);
-        let batch = batches.indices(step + 1).map_or(Batch::Full, Batch::Indices);
-        let report = engine.step(batch, Loss::MeanSquaredError, &adam)?;
+        let loss = objective.gather(engine, step + 1)?;
+        let gradient_norm = engine.update(&adam)?;
         step += 1;
 
-        let loss = report.loss;
         let smoothed = smooth.map_or(loss, |s| s + SMOOTHING * (loss - s));
         smooth = Some(smoothed);
         reference = if reference.is_nan() { loss } else { reference };
@@ -108,15 +124,15 @@ pub fn fit(
             progress.finish();
             return Ok(Outcome { step: good.step, stop: Stop::Diverged { at: step, loss } });
         }
-        progress.update(step, smoothed, psnr);
+        progress.update(step, smoothed, score);
 
         let stopping = interrupt.load(Ordering::Relaxed);
         if stopping || step.is_multiple_of(plan.evaluate_every) || step == plan.steps {
-            let at = Evaluation { step, learning_rate, loss, gradient_norm: report.gradient_norm };
-            let measured = monitor.evaluate(engine, at)?;
-            psnr = Some(measured.psnr);
+            let at = Evaluation { step, learning_rate, loss, gradient_norm };
+            let measured = objective.evaluate(engine, at)?;
+            score = Some(measured.score);
             // The loss is that of the parameters before the last update, so a broken update shows here first.
-            if !measured.psnr.is_nan() {
+            if !measured.score.value.is_nan() {
                 good = Snapshot::take(engine, step)?;
             }
             if measured.target_reached || stopping {

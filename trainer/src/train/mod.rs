@@ -7,13 +7,15 @@ pub mod metrics;
 pub mod progress;
 pub mod run_folder;
 mod schedule;
+mod score;
 mod ssim;
 
 pub use batch::Batches;
 pub use checkpoint::Checkpoint;
-pub use fit::{Evaluation, Measured, Monitor, Outcome, Stop, fit};
+pub use fit::{Evaluation, Measured, Objective, Outcome, Stop, fit};
 pub use metrics::Metrics;
 pub use progress::Progress;
 pub use run_folder::RunFolder;
 pub use schedule::Schedule;
+pub use score::Score;
 pub use ssim::ssim;

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::Score;
+
 /// Time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows step, loss, PSNR, steps a second and the time left.
+/// Shows step, loss, score, steps a second and the time left.
 #[derive(Debug)]
 pub enum Progress {
     /// Redrawn in place.
@@ -44,12 +46,12 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    /// After `step`, with the loss smoothed over steps and the last PSNR measured.
-    pub fn update(&mut self, step: u64, loss: f64, psnr: Option<f64>) {
+    /// After `step`, with the loss smoothed over steps and the last score measured.
+    pub fn update(&mut self, step: u64, loss: f64, score: Option<Score>) {
         match self {
             Self::Bar(bar) => {
                 bar.set_position(step);
-                bar.set_message(words(loss, psnr));
+                bar.set_message(words(loss, score));
             }
             Self::Lines { steps, from, started, last } => {
                 if last.elapsed() < LINE_EVERY {
@@ -58,7 +60,7 @@ impl Progress {
                 *last = Instant::now();
                 let rate = (step - *from) as f64 / started.elapsed().as_secs_f64();
                 let left = (*steps - step) as f64 / rate;
-                eprintln!("step {step}/{steps}  {}  {rate:.0} steps/s  ETA {left:.0} s", words(loss, psnr));
+                eprintln!("step {step}/{steps}  {}  {rate:.0} steps/s  ETA {left:.0} s", words(loss, score));
             }
             Self::Quiet => {}
         }
@@ -72,9 +74,9 @@ impl Progress {
     }
 }
 
-fn words(loss: f64, psnr: Option<f64>) -> String {
-    match psnr {
-        Some(psnr) => format!("loss {loss:.3e}  PSNR {psnr:.2} dB"),
+fn words(loss: f64, score: Option<Score>) -> String {
+    match score {
+        Some(score) => format!("loss {loss:.3e}  {score}"),
         None => format!("loss {loss:.3e}"),
     }
 }

@@ -36,23 +36,24 @@ impl RunFolder {
         Err(Error::Checkpoint { path: path.into(), message })
     }
 
-    /// Makes the folder for a new run; what an earlier run left in it goes only with `force`.
+    /// Makes the folder for a new run; what an earlier run left in it, `others` among it, goes only with `force`.
     ///
     /// # Errors
     /// [`Error::Config`] when there is a run already, [`Error::Io`] when the folder cannot be made.
-    pub fn create(&self, force: bool) -> Result<()> {
+    pub fn create(&self, force: bool, others: &[&str]) -> Result<()> {
         if self.path.exists() && !force {
             return Err(Error::Config {
                 field: "output".into(),
                 message: format!(
-                    "a run is there already in `{0}`: `rwf fit --resume {0}` goes on with it, `--force` starts again",
+                    "a run is there already in `{0}`: `--resume {0}` goes on with it, `--force` starts again",
                     self.path.display()
                 ),
             });
         }
         let io = |action| move |source| Error::Io { path: self.path.clone(), action, source };
         fs::create_dir_all(&self.path).map_err(io("make folder"))?;
-        for old in [self.checkpoint(), self.metrics(), self.model(), self.loss(), self.comparison()] {
+        let own = [self.checkpoint(), self.metrics(), self.model(), self.loss()];
+        for old in own.into_iter().chain(others.iter().map(|name| self.file(name))) {
             if old.exists() {
                 fs::remove_file(&old).map_err(io("remove the earlier run in"))?;
             }
@@ -84,9 +85,9 @@ impl RunFolder {
     pub fn loss(&self) -> PathBuf {
         self.path.join("loss.png")
     }
-    /// `comparison.png`, signal, fit and error.
-    pub fn comparison(&self) -> PathBuf {
-        self.path.join("comparison.png")
+    /// A file of the task's own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 }
 
@@ -172,11 +173,12 @@ mod tests {
     fn an_earlier_run_is_not_overwritten_unasked() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::beside(&folder.path().join("m.safetensors"));
-        run.create(false).unwrap();
+        run.create(false, &["old.png"]).unwrap();
         fs::write(run.checkpoint(), "x").unwrap();
-        assert_eq!(run.create(false).unwrap_err().exit_code(), 2);
+        fs::write(run.file("old.png"), "x").unwrap();
+        assert_eq!(run.create(false, &["old.png"]).unwrap_err().exit_code(), 2);
         assert!(run.checkpoint().exists());
-        run.create(true).unwrap();
-        assert!(!run.checkpoint().exists());
+        run.create(true, &["old.png"]).unwrap();
+        assert!(!run.checkpoint().exists() && !run.file("old.png").exists());
     }
 }

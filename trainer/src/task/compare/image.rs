@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 
 use super::{Options, Plan, Row, rows::Sizes};
 use crate::{
-    compare::{Block, Choice, Observe, Problem, Results, Trial},
+    compare::{Block, Choice, Observe, Results, Sampled, Trial},
     error::{Error, Result},
     plot::sheet,
     signal::{SquarePicture, photograph, photograph_from, photographs, words},
@@ -112,7 +112,7 @@ pub(super) fn plan<'a>(options: &Options, image: &'a ImageOptions) -> Result<Pla
         problem: Box::new(move |trial: &Trial| {
             let picture = pictures.iter().find(|p| p.name == trial.problem).expect("a picture of the plan");
             let row = Row::ALL.into_iter().find(|r| trial.row.ends_with(&format!(": {}", r.name())));
-            Ok(picture_problem(picture, row.expect("a row of the plan")))
+            Ok(Box::new(picture_problem(picture, row.expect("a row of the plan"))))
         }),
         title: "Pictures",
         about,
@@ -122,7 +122,7 @@ pub(super) fn plan<'a>(options: &Options, image: &'a ImageOptions) -> Result<Pla
 }
 
 /// Every second pixel along each side to train on, all to measure at; coordinates and values as `row` has them.
-pub(super) fn picture_problem(picture: &SquarePicture, row: Row) -> Problem {
+pub(super) fn picture_problem(picture: &SquarePicture, row: Row) -> Sampled {
     let side = picture.side;
     let place = |i: usize| {
         let at = i as f64 / side as f64;
@@ -142,7 +142,7 @@ pub(super) fn picture_problem(picture: &SquarePicture, row: Row) -> Problem {
         (x, y)
     };
     let ((x, y), (test_x, test_y)) = (of(2), of(1));
-    Problem { inputs: 2, outputs: 3, x, y, test_x, test_y, range: Some((offset, scale + offset)) }
+    Sampled { inputs: 2, outputs: 3, x, y, test_x, test_y, range: Some((offset, scale + offset)), batches: None }
 }
 
 /// What each method made of the first photograph and the first text, a row of the table a line.

@@ -4,6 +4,7 @@ mod image;
 mod landscape;
 mod regression;
 mod rows;
+mod shape;
 mod siren;
 mod sweep;
 
@@ -16,6 +17,7 @@ use candle_core::Device;
 
 pub use image::ImageOptions;
 pub use rows::Row;
+pub use shape::ShapeOptions;
 
 use crate::{
     compare::{Block, Choice, LAST, Observe, Problem, Record, Report, Results, Runner, Trial},
@@ -40,6 +42,8 @@ pub enum Experiment {
     Image(ImageOptions),
     /// The frequency factor of a SIREN.
     Siren,
+    /// Occupancy of a solid (Tancik et al. 2020).
+    Shape(ShapeOptions),
 }
 
 /// What all experiments have in common.
@@ -66,7 +70,7 @@ pub struct Options {
 }
 
 /// The data of a trial.
-type Problems<'a> = dyn Fn(&Trial) -> Result<Problem> + Sync + 'a;
+type Problems<'a> = dyn Fn(&Trial) -> Result<Box<dyn Problem>> + Sync + 'a;
 /// What a report says beside the common tables.
 type Figures<'a> = dyn Fn(&Results<'_>) -> Result<Vec<Block>> + 'a;
 
@@ -105,6 +109,7 @@ pub fn run(
         Experiment::Sweep => sweep::plan(options),
         Experiment::Image(image) => image::plan(options, image)?,
         Experiment::Siren => siren::plan(options)?,
+        Experiment::Shape(shape) => shape::plan(options, shape)?,
     };
     make(&options.folder)?;
     let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::compare::cores() } else { 1 });

@@ -2,7 +2,7 @@
 
 use super::{Options, Plan, Row, rows::Sizes};
 use crate::{
-    compare::{Block, Choice, Observe, Problem, Record, Results, Table, Trial, summary},
+    compare::{Block, Choice, Observe, Record, Results, Sampled, Table, Trial, summary},
     diagnose::tangent::{participation, share_above},
     error::Result,
     network::Parameterization,
@@ -39,7 +39,7 @@ pub(super) fn plan<'a>(options: &Options, rows: &'a [Row]) -> Plan<'a> {
         .collect();
     Plan {
         trials,
-        problem: Box::new(|trial: &Trial| Ok(field(trial.training.seed, trial.row == Row::Siren.name()))),
+        problem: Box::new(|trial: &Trial| Ok(Box::new(field(trial.training.seed, trial.row == Row::Siren.name())))),
         title: "Regression of a random field",
         about: format!(
             "A Gaussian random field with squared-exponential kernel of length {LENGTH} at {POINTS} points of [0, 1], \
@@ -53,12 +53,12 @@ pub(super) fn plan<'a>(options: &Options, rows: &'a [Row]) -> Plan<'a> {
 }
 
 /// The field of a seed; coordinates in [0, 1], or in [-1, 1] if `symmetric`.
-pub(super) fn field(seed: u64, symmetric: bool) -> Problem {
+pub(super) fn field(seed: u64, symmetric: bool) -> Sampled {
     let points: Vec<f64> = (0..POINTS).map(|i| i as f64 / (POINTS - 1) as f64).collect();
     let values = gaussian_field(&points, LENGTH, &mut Rng::new(seed).stream("field"));
     let x: Vec<f32> = points.iter().map(|&p| if symmetric { 2.0 * p - 1.0 } else { p } as f32).collect();
     let y: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-    Problem { inputs: 1, outputs: 1, test_x: x.clone(), test_y: y.clone(), x, y, range: None }
+    Sampled { inputs: 1, outputs: 1, test_x: x.clone(), test_y: y.clone(), x, y, range: None, batches: None }
 }
 
 fn figures(results: &Results<'_>, rows: &[Row]) -> Result<Vec<Block>> {

@@ -35,7 +35,7 @@ pub(super) fn plan(options: &Options) -> Result<Plan<'static>> {
     );
     Ok(Plan {
         trials,
-        problem: Box::new(move |_| Ok(picture_problem(&picture, Row::Siren))),
+        problem: Box::new(move |_| Ok(Box::new(picture_problem(&picture, Row::Siren)))),
         title: "The frequency factor of a SIREN",
         about,
         figures: Box::new(figures),

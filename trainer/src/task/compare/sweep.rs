@@ -29,7 +29,7 @@ pub(super) fn plan(options: &Options) -> Plan<'static> {
     }
     Plan {
         trials,
-        problem: Box::new(|trial: &Trial| Ok(regression::field(trial.training.seed, false))),
+        problem: Box::new(|trial: &Trial| Ok(Box::new(regression::field(trial.training.seed, false)))),
         title: "Mean and deviation of the log scale",
         about:
             "The regression of a random field (`rwf compare regression`) with s ~ N(mu, sigma²) for a grid of mu and \
