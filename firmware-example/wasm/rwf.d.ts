@@ -16,8 +16,8 @@ export interface Axis {
 /** The WebAssembly module, its bytes or its address. */
 export type ModuleSource = WebAssembly.Module | BufferSource | URL | string;
 
-/** The module's file for this engine. */
-export function moduleUrl(simd?: boolean): URL;
+/** The module's file for this engine; models in integers have their own. */
+export function moduleUrl(simd?: boolean, integers?: boolean): URL;
 
 export class Model {
   private constructor(instance: WebAssembly.Instance, bytes: Uint8Array);
@@ -27,6 +27,10 @@ export class Model {
   readonly inputs: number;
   readonly outputs: number;
   readonly multiplyAdds: number;
+  /** Bits of every layer's weights where they are integers; `null` for a model in floats. */
+  readonly integerBits: number[] | null;
+  /** Type of the weights, as safetensors names it: F32, F16, I8, ... */
+  readonly weightType: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
   readonly inputQuantities: Quantity[];
   readonly outputQuantities: Quantity[];

@@ -24,9 +24,9 @@ const SIMD = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-/** The module's file for this engine, with simd128 where there is any. @returns {URL} */
-export function moduleUrl(simd = WebAssembly.validate(SIMD)) {
-  return new URL(simd ? "rwf-simd.wasm" : "rwf.wasm", import.meta.url);
+/** The module's file for this engine, with simd128 where there is any; models in integers have their own. @returns {URL} */
+export function moduleUrl(simd = WebAssembly.validate(SIMD), integers = false) {
+  return new URL(integers ? "rwf-integers.wasm" : simd ? "rwf-simd.wasm" : "rwf.wasm", import.meta.url);
 }
 
 async function compile(source) {
@@ -54,11 +54,34 @@ function quantities(list, count) {
   });
 }
 
-/** The `__metadata__` of a safetensors file. */
-function metadata(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const length = Number(view.getBigUint64(0, true));
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))).__metadata__ ?? {};
+/** The header of a safetensors file; nothing when it is none, which the module says better. */
+function header(bytes) {
+  try {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const length = Number(view.getBigUint64(0, true));
+    return JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  } catch {
+    return {};
+  }
+}
+
+/** Version of the format from which on weights are integers. */
+const INTEGERS = "2";
+
+/** The points of a grid, `[n, inputs]`, computed as the runtime does, for a module without a decoder. */
+function points(axes, lastFastest) {
+  const count = axes.reduce((n, axis) => n * axis.count, 1);
+  const out = new Float32Array(count * axes.length);
+  const order = axes.map((_, k) => (lastFastest ? axes.length - 1 - k : k));
+  const [start, step] = ["start", "step"].map((key) => Float32Array.from(axes, (axis) => axis[key]));
+  for (let i = 0; i < count; i++) {
+    let left = i;
+    for (const k of order) {
+      out[i * axes.length + k] = start[k] + Math.fround((left % axes[k].count) * step[k]);
+      left = Math.floor(left / axes[k].count);
+    }
+  }
+  return out;
 }
 
 /** A loaded model; memory is given back when it is garbage. */
@@ -78,7 +101,12 @@ export class Model {
     this.inputs = this.#wasm.rwf_inputs();
     this.outputs = this.#wasm.rwf_outputs();
     this.multiplyAdds = this.#wasm.rwf_multiply_adds();
-    this.metadata = metadata(bytes);
+    const { __metadata__, ...tensors } = header(bytes);
+    this.metadata = __metadata__ ?? {};
+    /** Type of the weights of the last layer, as safetensors names it. */
+    this.weightType = Object.entries(tensors).findLast(([name]) => /^layers\.\d+\.(kernel|weight)$/.test(name))?.[1].dtype;
+    /** Bits of every layer's weights where they are integers, else `null`. */
+    this.integerBits = this.metadata.bits ? this.metadata.bits.split(",").map(Number) : null;
     this.inputQuantities = quantities(this.metadata.inputs, this.inputs);
     this.outputQuantities = quantities(this.metadata.outputs, this.outputs);
     const [sampling, order, ...counts] = (this.metadata.grid ?? "").split(" ");
@@ -86,8 +114,9 @@ export class Model {
   }
 
   /** Loads a model file; `module` is the WebAssembly module, its bytes or its address. */
-  static async open(file, { module = moduleUrl() } = {}) {
+  static async open(file, { module } = {}) {
     const bytes = file instanceof Uint8Array ? file : new Uint8Array(file);
+    module ??= moduleUrl(undefined, header(bytes).__metadata__?.format_version === INTEGERS);
     return new Model(await WebAssembly.instantiate(await compile(module)), bytes);
   }
 
@@ -130,6 +159,7 @@ export class Model {
   /** Values over a regular grid, `[samples, outputs]`; the first input runs fastest unless `lastFastest`. */
   grid(axes, { lastFastest = false } = {}) {
     if (axes.length !== this.inputs) throw new RangeError(`rwf: ${axes.length} axes for ${this.inputs} inputs`);
+    if (!this.#wasm.rwf_grid) return this.eval(points(axes, lastFastest));
     const values = axes.reduce((n, axis) => n * axis.count, this.outputs);
     const x = this.#room(this.#x, 3 * axes.length);
     const y = this.#room(this.#y, values);

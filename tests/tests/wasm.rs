@@ -5,10 +5,12 @@
 
 use std::path::PathBuf;
 
-use rwf_runtime::{Axis, GridDecoder, Model, describe::Order, describe::Sampling};
+use rwf_runtime::{Axis, GridDecoder, IntegerModel, Model, describe::Order, describe::Sampling};
 use wasmi::{Config, Engine, Instance, Linker, Memory, Module, Store};
 
 const MODULES: [&str; 2] = ["rwf.wasm", "rwf-simd.wasm"];
+/// The one for models in integers.
+const INTEGERS: &str = "rwf-integers.wasm";
 /// A module without a model has at most this many bytes.
 const MOST_BYTES: usize = 26 * 1024;
 
@@ -151,7 +153,7 @@ fn what_is_not_in_order_is_refused_by_a_code() {
 /// A panic would be an import, see the module's panic handler.
 #[test]
 fn modules_are_small_import_nothing_and_cannot_panic() {
-    for name in MODULES {
+    for name in MODULES.into_iter().chain([INTEGERS]) {
         let bytes = module(name);
         assert!(bytes.len() <= MOST_BYTES, "{name}: {} bytes", bytes.len());
         let module = Module::new(&Engine::default(), &bytes[..]).unwrap();
@@ -192,4 +194,29 @@ fn fuel_of_one_evaluation_is_counted() {
             println!("{name} instructions-{points} {}", fuel / points as u64);
         }
     }
+}
+
+#[test]
+fn the_module_for_integers_has_the_bits_of_the_host() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = std::fs::read(entry.unwrap().path()).unwrap();
+        let model = IntegerModel::new(&file).unwrap();
+        let mut sandbox = Sandbox::with_model(INTEGERS, &file);
+        let numbers = ["rwf_inputs", "rwf_outputs", "rwf_self_test"].map(|f| sandbox.call(f, &[]));
+        assert_eq!(numbers, [model.inputs(), model.outputs(), 0].map(|n| n as i32));
+        let domain: Vec<_> = (0..model.inputs()).map(|i| model.input(i).unwrap()).collect();
+        let x: Vec<f32> =
+            (0..40).flat_map(|k| domain.iter().map(move |q| q.lo + (q.hi - q.lo) * (k as f32 * 0.031 - 0.1))).collect();
+        let mut expected = vec![0.0; 40 * model.outputs()];
+        model.eval(&x, &mut expected, &mut vec![0; model.scratch_len()]).unwrap();
+        assert_eq!(bits(&sandbox.eval(&x, 40, model.outputs())), bits(&expected));
+        files += 1;
+    }
+    assert!(files >= 3);
+    let mut sandbox = Sandbox::new(INTEGERS);
+    let file = rwf_probe::floats().next().expect("a model").1;
+    let at = sandbox.put(file);
+    assert_eq!(sandbox.call("rwf_load", &[at, file.len() as i32]), -2, "a model in floats");
 }

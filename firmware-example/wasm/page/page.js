@@ -15,7 +15,7 @@ function say(text, bad = false) {
   status("message", text);
 }
 
-async function open(bytes, name) {
+async function open(bytes, name, example = "") {
   try {
     const model = await Model.open(bytes);
     Object.assign(state, { model, name });
@@ -24,6 +24,9 @@ async function open(bytes, name) {
     return;
   }
   const { model } = state;
+  // What is shown is what the boxes say: a file of one's own is none of the examples, and no pointer is on it yet.
+  $("example").value = [...$("example").options].some((o) => o.value === example) ? example : "";
+  $("pointer").textContent = "";
   $("view").replaceChildren(...views(model).flatMap(options));
   $("play").hidden = model.metadata.signal !== "audio";
   say("");
@@ -62,6 +65,12 @@ function choose(word) {
   draw();
 }
 
+/** How weights are stored, as the file says. */
+function weights({ integerBits, weightType }) {
+  if (integerBits) return `integers of ${integerBits.join(", ")} bits by layer`;
+  return weightType?.toLowerCase() ?? "";
+}
+
 function facts(speed) {
   const { model, name } = state;
   const passed = model.selfTest();
@@ -70,6 +79,7 @@ function facts(speed) {
   const rows = {
     file: name,
     bytes: `${model.bytes.toLocaleString("en")}`,
+    weights: weights(model),
     signal: [model.metadata.signal, grid].filter(Boolean).join(", "),
     inputs: model.inputQuantities.map(label).join(", "),
     outputs: model.outputQuantities.map(label).join(", "),
@@ -120,6 +130,7 @@ canvas.addEventListener("pointerdown", (event) => {
   canvas.setPointerCapture(event.pointerId);
 });
 canvas.addEventListener("pointerup", () => (last = null));
+canvas.addEventListener("pointerleave", () => ($("pointer").textContent = ""));
 canvas.addEventListener("pointermove", (event) => {
   if (!state.view) return;
   if (last) {
@@ -133,9 +144,11 @@ canvas.addEventListener("pointermove", (event) => {
   const x = [...at, ...state.held];
   const y = state.model.eval(x);
   const line = (q, v) => `${label(q)} ${v.toPrecision(6)}`;
+  const outside = state.model.inputQuantities.some((q, k) => x[k] < q.lo || x[k] > q.hi);
   $("pointer").textContent = [
     ...state.model.inputQuantities.map((q, k) => line(q, x[k])),
     ...state.model.outputQuantities.map((q, k) => line(q, y[k])),
+    ...(outside ? ["outside the fitted domain: extrapolated"] : []),
   ].join("\n");
 });
 canvas.addEventListener("keydown", (event) => {
@@ -184,7 +197,7 @@ addEventListener("drop", (event) => {
 async function example(name) {
   const answer = await fetch(name).catch(() => null);
   if (!answer?.ok) return say(`${name}: not there`, true);
-  await open(await answer.arrayBuffer(), name.split("/").pop());
+  await open(await answer.arrayBuffer(), name.split("/").pop(), name);
 }
 $("example").addEventListener("change", () => example($("example").value));
 example(new URLSearchParams(location.search).get("model") ?? $("example").value);

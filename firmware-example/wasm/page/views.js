@@ -23,6 +23,9 @@ export function views(model) {
   return isDistance(model) ? ["surface", "plane", "curve"] : [...plane, "curve"];
 }
 
+/** How much of a colour is left beyond the fitted domain, where values are extrapolated. */
+const BEYOND = 0.25;
+
 /** A plane through the domain: inputs 0 and 1 over the canvas, the others held. */
 export class Plane {
   constructor(model, rgb) {
@@ -76,6 +79,7 @@ export class Plane {
     const { width, height } = canvas;
     const context = canvas.getContext("2d");
     const ranges = this.model.outputQuantities;
+    const [qx, qy] = this.model.inputQuantities;
     for (const block of [8, 2, 1]) {
       const [w, h] = [Math.ceil(width / block), Math.ceil(height / block)];
       const strip = Math.max(1, Math.floor(40_000 / w));
@@ -96,7 +100,9 @@ export class Plane {
         for (let i = 0; i < w * rows; i++) {
           const unit = (k) => (values[n * i + k] - ranges[k].lo) / (ranges[k].hi - ranges[k].lo);
           const colour = this.rgb ? [0, 1, 2].map((k) => 255 * unit(k)) : viridis(unit(this.output));
-          image.data.set([...colour, 255], 4 * i);
+          const [x, y] = [x0 + (i % w) * sx * block, axes[1].start + Math.floor(i / w) * axes[1].step];
+          const inside = x >= qx.lo && x <= qx.hi && y >= qy.lo && y <= qy.hi;
+          image.data.set(inside ? [...colour, 255] : [...colour.map((c) => 128 + BEYOND * (Math.min(Math.max(c, 0), 255) - 128)), 255], 4 * i);
         }
         const bitmap = await createImageBitmap(image);
         context.imageSmoothingEnabled = false;
@@ -105,7 +111,24 @@ export class Plane {
         yield { points: w * rows, seconds };
         if (stopped()) return;
       }
+      this.edge(context, width, height);
     }
+  }
+
+  /** The edge of the fitted domain. */
+  edge(context, width, height) {
+    const [qx, qy] = this.model.inputQuantities;
+    const [sx, sy] = this.scale(width, height);
+    const [left, top] = this.at(0, 0, width, height);
+    const x = (v) => (v - left) / sx, y = (v) => (this.down * (v - top)) / sy;
+    const [x0, x1, y0, y1] = [x(qx.lo), x(qx.hi), Math.min(y(qy.lo), y(qy.hi)), Math.max(y(qy.lo), y(qy.hi))];
+    for (const [colour, dash] of [["#000", []], ["#fff", [6 * devicePixelRatio]]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = devicePixelRatio;
+      context.setLineDash(dash);
+      context.strokeRect(x0, y0, x1 - x0, y1 - y0);
+    }
+    context.setLineDash([]);
   }
 }
 
@@ -164,6 +187,12 @@ export class Curve {
       context.fillText(short(hi - ((hi - lo) * k) / 8), 4, (height * k) / 8 - 4);
       context.fillText(short(x - w / 2 + (w * k) / 8), (width * k) / 8 + 4, height - 6);
     }
+    // Beyond the fitted domain the curve is extrapolated.
+    const [q] = this.model.inputQuantities;
+    const edge = (v) => Math.min(Math.max(((v - x) / w + 0.5) * width, 0), width);
+    context.globalAlpha = 0.15;
+    context.fillRect(0, 0, edge(q.lo), height);
+    context.fillRect(edge(q.hi), 0, width - edge(q.hi), height);
     context.globalAlpha = 1;
     const n = this.model.outputs;
     for (let k = 0; k < n; k++) {

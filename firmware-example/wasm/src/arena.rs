@@ -5,6 +5,8 @@ use core::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use crate::Code;
+
 const PAGE: usize = 65_536;
 /// Alignment of everything taken.
 const ALIGN: usize = 16;
@@ -62,4 +64,24 @@ pub(crate) unsafe fn slice_mut<T>(address: usize, length: usize) -> Option<&'sta
     end::<T>(address, length)?;
     // SAFETY: in memory that was taken, aligned, and left alone by promise of the caller.
     Some(unsafe { core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(address), length) })
+}
+
+/// What the host reads from and writes to; refused where they overlap.
+pub(crate) fn buffers(
+    from: usize,
+    length: Option<usize>,
+    to: usize,
+    room: Option<usize>,
+) -> Result<(&'static [f32], &'static mut [f32]), Code> {
+    let (length, room) = (length.ok_or(Code::BadShape)?, room.ok_or(Code::BadShape)?);
+    let (from_end, to_end) = (end::<f32>(from, length), end::<f32>(to, room));
+    let (from_end, to_end) = (from_end.ok_or(Code::BadAddress)?, to_end.ok_or(Code::BadAddress)?);
+    if from < to_end && to < from_end {
+        return Err(Code::BadAddress);
+    }
+    // SAFETY: both are inside the host's part of the memory, aligned, and apart.
+    unsafe {
+        let from = slice(from, length).ok_or(Code::BadAddress)?;
+        Ok((from, slice_mut(to, room).ok_or(Code::BadAddress)?))
+    }
 }

@@ -6,10 +6,17 @@
 #![no_std]
 
 mod arena;
+#[cfg(not(feature = "integers"))]
+mod floats;
+#[cfg(feature = "integers")]
+mod integers;
 
 use core::cell::UnsafeCell;
 
-use rwf_runtime::{Axis, GridDecoder, Model, describe::Order, format::MAX_INPUTS};
+#[cfg(not(feature = "integers"))]
+use floats as kind;
+#[cfg(feature = "integers")]
+use integers as kind;
 
 /// Why a call failed.
 #[repr(i32)]
@@ -33,8 +40,8 @@ enum Code {
 
 /// A loaded model and the scratch it works in.
 struct Loaded {
-    model: Model<'static>,
-    scratch: &'static mut [f32],
+    model: kind::Model,
+    scratch: &'static mut [kind::Number],
 }
 
 struct State(UnsafeCell<Option<Loaded>>);
@@ -61,11 +68,11 @@ pub extern "C" fn rwf_load(address: usize, length: usize) -> i32 {
     let load = || {
         // SAFETY: inside the memory, and the host has promised to leave it alone.
         let bytes = unsafe { arena::slice::<u8>(address, length) }.ok_or(Code::BadAddress)?;
-        let model = Model::new(bytes).map_err(|_| Code::BadModel)?;
-        let floats = model.batch_scratch_len();
-        let scratch = arena::take(4 * floats).ok_or(Code::NoMemory)?;
+        let model = kind::load(bytes).map_err(|_| Code::BadModel)?;
+        let numbers = kind::scratch_len(&model);
+        let scratch = arena::take(size_of::<kind::Number>() * numbers).ok_or(Code::NoMemory)?;
         // SAFETY: just taken, for nobody else.
-        let scratch = unsafe { arena::slice_mut::<f32>(scratch, floats) }.ok_or(Code::NoMemory)?;
+        let scratch = unsafe { arena::slice_mut(scratch, numbers) }.ok_or(Code::NoMemory)?;
         // SAFETY: one thread, and no exported function runs inside another.
         unsafe { *STATE.0.get() = Some(Loaded { model, scratch }) };
         Ok(0)
@@ -94,7 +101,7 @@ pub extern "C" fn rwf_multiply_adds() -> i32 {
 /// Compares the bits of the file's own samples; 0 when they are the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn rwf_self_test() -> i32 {
-    with(|l| match l.model.self_test(l.scratch) {
+    with(|l| match kind::self_test(&l.model, l.scratch) {
         Ok(()) => Ok(0),
         Err(rwf_runtime::SelfTestError::Missing) => Err(Code::NoSelfTest),
         Err(_) => Err(Code::OtherBits),
@@ -105,53 +112,10 @@ pub extern "C" fn rwf_self_test() -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn rwf_eval(x: usize, count: usize, y: usize) -> i32 {
     with(|l| {
-        let (x, y) = buffers(x, count.checked_mul(l.model.inputs()), y, count.checked_mul(l.model.outputs()))?;
-        l.model.eval_batch(x, y, l.scratch).map_err(|_| Code::BadShape)?;
+        let (x, y) = arena::buffers(x, count.checked_mul(l.model.inputs()), y, count.checked_mul(l.model.outputs()))?;
+        kind::eval(&l.model, x, y, l.scratch).map_err(|_| Code::BadShape)?;
         Ok(0)
     })
-}
-
-/// Values over a regular grid: at `axes` f32 `[inputs, 3]` of first coordinate, step and count, `last` not 0 when the
-/// last input runs fastest; to f32 `[samples, outputs]` at `y`, of which there are `room` f32s. Returns 0.
-#[unsafe(no_mangle)]
-pub extern "C" fn rwf_grid(axes: usize, last: i32, y: usize, room: usize) -> i32 {
-    with(|l| {
-        let inputs = l.model.inputs();
-        let (words, y) = buffers(axes, inputs.checked_mul(3), y, Some(room))?;
-        let mut all = [Axis { start: 0.0, step: 0.0, count: 1 }; MAX_INPUTS];
-        for (axis, word) in all.iter_mut().zip(words.as_chunks().0) {
-            let &[start, step, count] = word;
-            *axis = Axis { start, step, count: count as usize };
-        }
-        let order = if last == 0 { Order::FirstFastest } else { Order::LastFastest };
-        let axes = all.get(..inputs).unwrap_or(&[]);
-        let mut decoder = GridDecoder::new(&l.model, axes, order).ok_or(Code::BadShape)?;
-        if decoder.remaining().checked_mul(l.model.outputs()) != Some(room) {
-            return Err(Code::BadShape);
-        }
-        decoder.fill(y, l.scratch).map_err(|_| Code::BadShape)?;
-        Ok(0)
-    })
-}
-
-/// What the host reads from and writes to; refused where they overlap.
-fn buffers(
-    from: usize,
-    length: Option<usize>,
-    to: usize,
-    room: Option<usize>,
-) -> Result<(&'static [f32], &'static mut [f32]), Code> {
-    let (length, room) = (length.ok_or(Code::BadShape)?, room.ok_or(Code::BadShape)?);
-    let (from_end, to_end) = (arena::end::<f32>(from, length), arena::end::<f32>(to, room));
-    let (from_end, to_end) = (from_end.ok_or(Code::BadAddress)?, to_end.ok_or(Code::BadAddress)?);
-    if from < to_end && to < from_end {
-        return Err(Code::BadAddress);
-    }
-    // SAFETY: both are inside the host's part of the memory, aligned, and apart.
-    unsafe {
-        let from = arena::slice(from, length).ok_or(Code::BadAddress)?;
-        Ok((from, arena::slice_mut(to, room).ok_or(Code::BadAddress)?))
-    }
 }
 
 #[panic_handler]

@@ -80,11 +80,25 @@ try {
   assert.ok(Math.abs(numbers(before)[0] - numbers(after)[0]) < 0.05, `${before}\n${after}`);
   await shot("image-zoomed");
 
+  // The edge of the domain is marked: beyond it colours are paler than the network's own.
+  await page.click("#home");
+  for (let k = 0; k < 3; k++) await page.mouse.wheel(0, 300);
+  await page.waitForTimeout(100);
+  await drawn();
+  await shot("image-from-afar");
+  const [grey] = [await pixel(5, middle[1])];
+  assert.ok(grey.slice(0, 3).every((c) => Math.abs(c - 128) <= 33), `${grey} far outside of the domain`);
+  await page.mouse.move(box.x + 5, box.y + middle[1]);
+  assert.match(await page.locator("#pointer").innerText(), /extrapolated/);
+
   // A file by the dialog: a curve.
   await page.setInputFiles("#file", join(root, "page/chirp.safetensors"));
   await page.waitForFunction(() => document.body.dataset.view === "curve");
   await drawn();
   await shot("curve");
+  // Boxes do not go on telling of the model before.
+  assert.equal(await page.locator("#example").inputValue(), "");
+  assert.equal(await page.locator("#pointer").innerText(), "");
 
   // A signed distance: the surface is there, the corner is empty; then dragged around.
   await page.setInputFiles("#file", join(root, "page/torus.safetensors"));
@@ -128,6 +142,19 @@ try {
   await page.waitForFunction(() => document.body.dataset.message.includes("cut.safetensors"));
   await shot("bad-file");
   assert.ok((await page.locator("#facts").innerText()).includes("dropped.safetensors"));
+
+  // A model in integers: an image, with the module of its own; the same pixels as Node computes.
+  await page.selectOption("#example", "portrait-int8.safetensors");
+  await page.waitForFunction(() => document.getElementById("facts").innerText.includes("portrait-int8.safetensors"));
+  await drawn();
+  await shot("image-integers");
+  const facts = await page.locator("#facts").innerText();
+  for (const word of ["integers of 32, 8", "passed: same bits"]) assert.ok(facts.includes(word), `${word} in\n${facts}`);
+  const small = await readFile(join(root, "page/portrait-int8.safetensors"));
+  const integers = await Model.open(small, { module: await readFile(join(root, "rwf-integers.wasm")) });
+  const here = [...integers.eval(at)].map((v) => Math.round(Math.min(Math.max(v, 0), 255)));
+  const there = await pixel(...middle);
+  for (let k = 0; k < 3; k++) assert.ok(Math.abs(there[k] - here[k]) <= 2, `${there} for ${here}`);
 
   // Every module, in every engine here, has the same bits.
   const points = Float32Array.from({ length: 200 }, (_, i) => (i * 37) % 128);
