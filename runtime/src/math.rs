@@ -221,17 +221,25 @@ impl Math for Libm {
 #[derive(Debug, Clone, Copy)]
 pub struct Micromath;
 
+/// f(x), or the NaN that x is: the crate makes numbers of it that depend on its sign, which differs from target to
+/// target and with the number of points evaluated together.
+#[cfg(feature = "micromath")]
+#[inline(always)]
+fn number(x: f32, f: impl Fn(micromath::F32) -> micromath::F32) -> f32 {
+    if x.is_nan() { x } else { f(micromath::F32(x)).0 }
+}
+
 #[cfg(feature = "micromath")]
 impl Math for Micromath {
     fn sin_turns(t: f32) -> f32 {
-        micromath::F32(core::f32::consts::TAU * reduce(t)).sin().0
+        number(core::f32::consts::TAU * reduce(t), |x| x.sin())
     }
     fn cos_turns(t: f32) -> f32 {
-        micromath::F32(core::f32::consts::TAU * reduce(t)).cos().0
+        number(core::f32::consts::TAU * reduce(t), |x| x.cos())
     }
     fn exp(x: f32) -> f32 {
         let x = if x > 88.0 { 88.0 } else { x };
-        micromath::F32(if x < -87.0 { -87.0 } else { x }).exp().0
+        number(if x < -87.0 { -87.0 } else { x }, |x| x.exp())
     }
     fn tanh(x: f32) -> f32 {
         // The crate has no tanh; this is the identity that gives one from its exp.
