@@ -16,6 +16,12 @@ pub enum TensorName {
     EncoderKernel(u8),
     /// `encoder.N.bias`
     EncoderBias(u8),
+    /// `encoder.N.weight`
+    EncoderWeight(u8),
+    /// `encoder.N.multiplier`
+    EncoderMultiplier(u8),
+    /// `encoder.N.shift`
+    EncoderShift(u8),
     /// `layers.N.kernel`
     LayerKernel(u8),
     /// `layers.N.bias`
@@ -47,6 +53,9 @@ impl fmt::Display for TensorName {
             Self::MappingBias => f.write_str("mapping.bias"),
             Self::EncoderKernel(n) => write!(f, "encoder.{n}.kernel"),
             Self::EncoderBias(n) => write!(f, "encoder.{n}.bias"),
+            Self::EncoderWeight(n) => write!(f, "encoder.{n}.weight"),
+            Self::EncoderMultiplier(n) => write!(f, "encoder.{n}.multiplier"),
+            Self::EncoderShift(n) => write!(f, "encoder.{n}.shift"),
             Self::LayerKernel(n) => write!(f, "layers.{n}.kernel"),
             Self::LayerBias(n) => write!(f, "layers.{n}.bias"),
             Self::LayerWeight(n) => write!(f, "layers.{n}.weight"),

@@ -11,7 +11,7 @@ use crate::{
 /// Longest header of a model; the format has at most 46 tensors of about 80 bytes each and a few lines of words.
 const MAX_HEADER: usize = 64 * 1024;
 /// Mapping, encoders, input, output, self-test: two tensors each; an integer layer has four.
-const MAX_TENSORS: usize = 4 * MAX_LAYERS + 12;
+const MAX_TENSORS: usize = 4 * MAX_LAYERS + 16;
 
 /// Type of a tensor's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,11 +263,10 @@ fn tensor_name(text: &[u8]) -> Option<TensorName> {
     let kinds: [(&str, TensorName); 5] = [
         (tensor::KERNEL, if encoder { TensorName::EncoderKernel(n) } else { TensorName::LayerKernel(n) }),
         (tensor::BIAS, if encoder { TensorName::EncoderBias(n) } else { TensorName::LayerBias(n) }),
-        (tensor::WEIGHT, TensorName::LayerWeight(n)),
-        (tensor::MULTIPLIER, TensorName::LayerMultiplier(n)),
-        (tensor::SHIFT, TensorName::LayerShift(n)),
+        (tensor::WEIGHT, if encoder { TensorName::EncoderWeight(n) } else { TensorName::LayerWeight(n) }),
+        (tensor::MULTIPLIER, if encoder { TensorName::EncoderMultiplier(n) } else { TensorName::LayerMultiplier(n) }),
+        (tensor::SHIFT, if encoder { TensorName::EncoderShift(n) } else { TensorName::LayerShift(n) }),
     ];
-    let kinds = kinds.get(..if encoder { 2 } else { 5 })?;
     kinds.iter().find(|(kind, _)| kind.as_bytes() == suffix).map(|(_, name)| *name)
 }
 

@@ -72,6 +72,30 @@ fn every_activation_and_mapping_has_its_integers() {
 }
 
 #[test]
+fn a_modified_mlp_has_its_integers() {
+    use ActivationKind::{Gelu, Relu, Sine, Tanh};
+    for activation in [Tanh, Gelu, Relu, Sine] {
+        for mapping in [MappingConfig::None, MappingConfig::PositionalOctaves { levels: 2, raw: true }] {
+            let config = NetworkConfig {
+                activation: Some(activation),
+                mapping,
+                omega0: 3.0,
+                omega0_first: 3.0,
+                ..NetworkConfig::new(ArchitectureKind::ModifiedMlp, 16, 2)
+            };
+            for (bits, rms) in [(Bits::Eight, 0.01), (Bits::Sixteen, 0.004)] {
+                let (float, integer, x) = both(&config, bits);
+                let (float, integer) = (Model::new(&float).unwrap(), IntegerModel::new(&integer).unwrap());
+                assert_eq!(integer.architecture().gate, float.architecture().gate);
+                let added = quantize::added(&float, &integer, &x);
+                assert!(added.rms < rms && added.rms > 0.0, "{activation:?} {mapping:?} {bits:?}: {added:?}");
+                integer.self_test(&mut vec![0; integer.scratch_len()]).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn narrow_weights_pack_and_err_in_their_order() {
     let errors = Bits::ALL.map(|bits| {
         let (float, integer, x) = both(&fourier(), bits);
@@ -146,4 +170,55 @@ fn a_layer_whose_sums_could_overflow_is_named() {
     let x = trained.physical(&points(16, 1));
     let error = quantize::model(&dense, &description(), &[Bits::Eight; 2], &x).unwrap_err();
     assert!(error.to_string().contains("layers.1.weight"), "{error}");
+}
+
+const GOLDEN: [&str; 4] = [
+    "fourier_mixed f3b51b15f4aa1af7",
+    "mlp_int16 5b5c914eaae0343a",
+    "modified_int8 52a73f0f95b6e31c",
+    "siren_int8 7652f0621b574c42",
+];
+
+fn golden(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.safetensors"))
+}
+
+/// A change of one of these hashes is a change of the format's promise.
+#[test]
+fn golden_files_have_the_bits_they_always_had() {
+    let found = ["fourier_mixed", "mlp_int16", "modified_int8", "siren_int8"].map(|name| {
+        let file = std::fs::read(golden(name)).unwrap();
+        let model = IntegerModel::new(&file).unwrap();
+        let mut scratch = vec![0; model.scratch_len()];
+        let mut hash = rwf_probe::HASH_START;
+        for i in -40i32..40 {
+            let x: Vec<i16> = (0..model.inputs() as i32).map(|k| (i * 811 + k * 9973) as i16).collect();
+            let mut y = vec![0; model.outputs()];
+            model.eval_integers(&x, &mut y, &mut scratch).unwrap();
+            hash = rwf_probe::hash_values(hash, &y.iter().map(|y| f32::from(*y)).collect::<Vec<_>>());
+        }
+        format!("{name} {hash:016x}")
+    });
+    assert_eq!(found, GOLDEN);
+}
+
+/// Files whose bits are a promise; `golden_files_have_the_bits_they_always_had` and the build-time models read them.
+#[test]
+#[ignore = "writes the golden files anew"]
+fn make_golden_files() {
+    let write = |name: &str, bytes: &[u8]| std::fs::write(golden(name), bytes).unwrap();
+    let small = |config: NetworkConfig| NetworkConfig { hidden: 12, ..config };
+    let mlp = NetworkConfig { mapping: MappingConfig::None, ..small(fourier()) };
+    write("siren_int8", &both(&small(siren()), Bits::Eight).1);
+    write("mlp_int16", &both(&NetworkConfig { activation: Some(ActivationKind::Tanh), ..mlp }, Bits::Sixteen).1);
+    let trained = Trained::new(&small(fourier()), 60);
+    let dense = fold(&trained.dense(), &trained.normalization);
+    let x = trained.physical(&points(256, 11));
+    let bits = [Bits::Four, Bits::Six, Bits::Eight];
+    let modified = NetworkConfig {
+        mapping: MappingConfig::PositionalOctaves { levels: 2, raw: true },
+        ..NetworkConfig::new(ArchitectureKind::ModifiedMlp, 12, 2)
+    };
+    write("modified_int8", &both(&modified, Bits::Eight).1);
+    write("fourier_mixed", &quantize::model(&dense, &description(), &bits, &x).unwrap());
 }

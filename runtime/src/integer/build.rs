@@ -31,30 +31,25 @@ pub(crate) fn module(model: &IntegerModel<'_>, source: &str) -> String {
         }
         _ => "None".to_string(),
     };
+    let encoders = match (&model.encoders, architecture.gate) {
+        (Some([first, second]), Some(gate)) => {
+            uses.push("::rwf_runtime::uses::GATE".to_string());
+            if gate != Activation::Identity {
+                uses.push(used(gate));
+            }
+            let (first, second) = (dense(&mut text, "ENCODER_0", first), dense(&mut text, "ENCODER_1", second));
+            let (gate, fraction) = (variant(gate), model.gate_fraction);
+            format!("Some(([{first}, {second}], ::rwf_runtime::format::Activation::{gate}, {fraction}))")
+        }
+        _ => "None".to_string(),
+    };
     let mut layers = String::new();
     for (n, layer) in model.layers.iter().enumerate() {
-        let bytes = match layer {
-            Dense::Wide(dense) => {
-                format!("LayerBytes::Wide({})", wide(&mut text, &format!("LAYER_{n}"), dense))
-            }
-            Dense::Narrow(dense) => {
-                let mut tensor =
-                    |name: &str, what: &str, bytes: &[u8]| text.bytes(&format!("LAYER_{n}_{name}"), what, bytes);
-                let weight = tensor("WEIGHT", "Weights, packed, `[out, in]`.", dense.weight);
-                let bias = tensor("BIAS", "Biases, i32, `[out]`.", dense.bias.as_flattened());
-                let multiplier = tensor("MULTIPLIER", "Multipliers, i32, `[out]`.", dense.multiplier.as_flattened());
-                let shift = tensor("SHIFT", "Shifts, i8, `[out]`.", dense.shift);
-                let bits = variant(dense.bits);
-                format!(
-                    "LayerBytes::Narrow {{ bits: ::rwf_runtime::integer::Bits::{bits}, weight: {weight}, bias: {bias}, \
-                     multiplier: {multiplier}, shift: {shift} }}"
-                )
-            }
-        };
+        let layer = dense(&mut text, &format!("LAYER_{n}"), layer);
         let activation = architecture.layers.get(n).map_or(Activation::Identity, |l| l.activation);
         let fraction = model.fractions.get(n).copied().unwrap_or(0);
         layers.push_str(&format!(
-            "        (::rwf_runtime::integer::fixed::{bytes}, ::rwf_runtime::format::Activation::{}, {fraction}),\n",
+            "        ({layer}, ::rwf_runtime::format::Activation::{}, {fraction}),\n",
             variant(activation)
         ));
     }
@@ -73,12 +68,33 @@ pub(crate) fn module(model: &IntegerModel<'_>, source: &str) -> String {
         None => "None".to_string(),
     };
     let parts = format!(
-        "::rwf_runtime::integer::fixed::IntegerParts {{\n    inputs: INPUTS,\n    mapping: {mapping},\n    layers: \
-         [\n{layers}    ],\n    input: {input},\n    output: {output},\n    self_test: {self_test},\n}}"
+        "::rwf_runtime::integer::fixed::IntegerParts {{\n    inputs: INPUTS,\n    mapping: {mapping},\n    encoders: \
+         {encoders},\n    layers: [\n{layers}    ],\n    input: {input},\n    output: {output},\n    self_test: {self_test},\n}}"
     );
     text::model(&mut text, &uses, "IntegerModel", &parts);
     text.functions("0", model.self_test.is_some());
     text.0
+}
+
+fn dense(text: &mut Text, name: &str, dense: &Dense<'_>) -> String {
+    match dense {
+        Dense::Wide(dense) => {
+            format!("::rwf_runtime::integer::fixed::LayerBytes::Wide({})", wide(text, name, dense))
+        }
+        Dense::Narrow(dense) => {
+            let mut tensor =
+                |suffix: &str, what: &str, bytes: &[u8]| text.bytes(&format!("{name}_{suffix}"), what, bytes);
+            let weight = tensor("WEIGHT", "Weights, packed, `[out, in]`.", dense.weight);
+            let bias = tensor("BIAS", "Biases, i32, `[out]`.", dense.bias.as_flattened());
+            let multiplier = tensor("MULTIPLIER", "Multipliers, i32, `[out]`.", dense.multiplier.as_flattened());
+            let shift = tensor("SHIFT", "Shifts, i8, `[out]`.", dense.shift);
+            let bits = variant(dense.bits);
+            format!(
+                "::rwf_runtime::integer::fixed::LayerBytes::Narrow {{ bits: ::rwf_runtime::integer::Bits::{bits}, \
+                 weight: {weight}, bias: {bias}, multiplier: {multiplier}, shift: {shift} }}"
+            )
+        }
+    }
 }
 
 fn wide(text: &mut Text, name: &str, wide: &Wide<'_>) -> String {

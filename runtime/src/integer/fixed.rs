@@ -48,6 +48,8 @@ pub struct IntegerParts<'a, const LAYERS: usize> {
     pub inputs: usize,
     /// Sines and cosines of the coordinates, and whether the coordinates themselves come first.
     pub mapping: Option<(WideBytes<'a>, bool)>,
+    /// The two encoders of a modified MLP, their activation, and the fraction bits of what they give.
+    pub encoders: Option<([LayerBytes<'a>; 2], Activation, i32)>,
     /// Dense layers in order, each with its activation and the fraction bits of that.
     pub layers: [(LayerBytes<'a>, Activation, i32); LAYERS],
     /// Scale and offset from physical units, `[inputs]` each.
@@ -66,6 +68,46 @@ impl<'a> WideBytes<'a> {
         assert!(outputs > 0 && self.bias.len() == 4 * outputs, "biases that are not i32");
         assert!(self.kernel.len() == 4 * inputs * outputs, "weights that are not of the layer's shape");
         (wide, outputs)
+    }
+}
+
+impl<'a> LayerBytes<'a> {
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Wide(wide) => wide.kernel.len() + wide.bias.len(),
+            Self::Narrow { weight, bias, multiplier, shift, .. } => {
+                weight.len() + bias.len() + multiplier.len() + shift.len()
+            }
+        }
+    }
+
+    /// As the kernels have it, and the number of outputs; at full width where it stands on the coordinates.
+    const fn dense<const USES: u32>(
+        self,
+        activation: Activation,
+        inputs: usize,
+        coordinates: bool,
+    ) -> (Dense<'a>, usize) {
+        let needed = match activation {
+            Activation::Identity => u32::MAX,
+            activation => uses::activation(activation),
+        };
+        assert!(uses::has(USES, needed), "USES lacks an activation");
+        match self {
+            Self::Wide(wide) => {
+                assert!(coordinates, "only a layer on the coordinates is at full width");
+                let (wide, outputs) = wide.wide(inputs);
+                (Dense::Wide(wide), outputs)
+            }
+            Self::Narrow { bits, weight, bias, multiplier, shift } => {
+                assert!(!coordinates, "a layer on the coordinates is at full width");
+                let outputs = shift.len();
+                assert!(bias.len() == 4 * outputs && multiplier.len() == 4 * outputs, "biases that are not i32");
+                assert!(weight.len() == outputs * bits.row(inputs), "weights that are not of the layer's shape");
+                let (bias, multiplier) = (bias.as_chunks().0, multiplier.as_chunks().0);
+                (Dense::Narrow(Narrow { bits, inputs, weight, bias, multiplier, shift }), outputs)
+            }
+        }
     }
 }
 
@@ -89,37 +131,32 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
         }
         const EMPTY: Layer = Layer { inputs: 0, outputs: 0, activation: Activation::Identity };
         let none = Dense::Wide(Wide { kernel: &[], bias: &[] });
+        let features = described.features(inputs);
         let (mut layers, mut shapes, mut fractions) = ([none; LAYERS], [EMPTY; LAYERS], [0; LAYERS]);
-        let (mut n, mut before) = (0, described.features(inputs));
+        let (mut n, mut before) = (0, features);
         while n < LAYERS {
             let (layer, activation, fraction) = parts.layers[n];
-            let needed = match activation {
-                Activation::Identity => u32::MAX,
-                activation => uses::activation(activation),
-            };
-            assert!(uses::has(USES, needed), "USES lacks an activation");
-            let (dense, outputs) = match layer {
-                LayerBytes::Wide(wide) => {
-                    assert!(n == 0 && mapping.is_none(), "only a first layer on the coordinates is at full width");
-                    bytes += wide.kernel.len() + wide.bias.len();
-                    let (wide, outputs) = wide.wide(inputs);
-                    (Dense::Wide(wide), outputs)
-                }
-                LayerBytes::Narrow { bits, weight, bias, multiplier, shift } => {
-                    assert!(n > 0 || mapping.is_some(), "a first layer on the coordinates is at full width");
-                    let outputs = shift.len();
-                    assert!(bias.len() == 4 * outputs && multiplier.len() == 4 * outputs, "biases that are not i32");
-                    assert!(weight.len() == outputs * bits.row(before), "weights that are not of the layer's shape");
-                    bytes += weight.len() + 9 * outputs;
-                    let (bias, multiplier) = (bias.as_chunks().0, multiplier.as_chunks().0);
-                    (Dense::Narrow(Narrow { bits, inputs: before, weight, bias, multiplier, shift }), outputs)
-                }
-            };
+            let (dense, outputs) = layer.dense::<USES>(activation, before, n == 0 && mapping.is_none());
+            bytes += layer.bytes();
             layers[n] = dense;
             shapes[n] = Layer { inputs: before, outputs, activation };
             fractions[n] = fraction;
             before = outputs;
             n += 1;
+        }
+        let (mut gate, mut encoders, mut gate_fraction) = (None, None, 0);
+        if let Some(([first, second], activation, fraction)) = &parts.encoders {
+            assert!(uses::has(USES, uses::GATE), "USES lacks the gate");
+            let (u, width) = first.dense::<USES>(*activation, features, mapping.is_none());
+            let (v, other) = second.dense::<USES>(*activation, features, mapping.is_none());
+            let mut n = 0;
+            while n + 1 < LAYERS {
+                assert!(shapes[n].outputs == width, "hidden layers behind a gate differ in width");
+                n += 1;
+            }
+            assert!(LAYERS > 1 && width == other, "encoders of another width");
+            bytes += first.bytes() + second.bytes();
+            (gate, encoders, gate_fraction) = (Some(*activation), Some([u, v]), *fraction);
         }
         let [input_scale, input_offset] = parts.input;
         assert!(input_scale.len() == inputs && input_offset.len() == inputs, "input scales are not [inputs]");
@@ -134,7 +171,7 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
             architecture: Architecture {
                 inputs,
                 mapping: described,
-                gate: None,
+                gate,
                 layers: Layers::from_array(shapes),
                 output_affine: true,
             },
@@ -143,6 +180,8 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
             mapping,
             layers: Vec::from_array(layers),
             fractions: Vec::from_array(fractions),
+            encoders,
+            gate_fraction,
             input: (Values::Aligned(input_scale), Values::Aligned(input_offset)),
             output: (Values::Aligned(output_scale), Values::Aligned(output_offset)),
             self_test,

@@ -80,8 +80,12 @@ impl<'a> Reader<'_, 'a> {
         Ok((wide, [inputs, outputs]))
     }
 
-    fn narrow(&mut self, n: u8, bits: Bits, inputs: usize) -> Result<(Narrow<'a>, usize), LoadError> {
-        let name = TensorName::LayerWeight(n);
+    fn narrow(
+        &mut self,
+        [name, bias, multiplier, shift]: [TensorName; 4],
+        bits: Bits,
+        inputs: usize,
+    ) -> Result<(Narrow<'a>, usize), LoadError> {
         let outputs = self.header.span(name)?.shape[0];
         if inputs > MAX_WIDTH || outputs > MAX_WIDTH {
             return Err(LoadError::Shape(name));
@@ -95,9 +99,9 @@ impl<'a> Reader<'_, 'a> {
             bits,
             inputs,
             weight: self.take(name, dtype, 2, [outputs, width])?,
-            bias: self.take(TensorName::LayerBias(n), Dtype::I32, 1, [1, outputs])?.as_chunks().0,
-            multiplier: self.take(TensorName::LayerMultiplier(n), Dtype::I32, 1, [1, outputs])?.as_chunks().0,
-            shift: self.take(TensorName::LayerShift(n), Dtype::I8, 1, [1, outputs])?,
+            bias: self.take(bias, Dtype::I32, 1, [1, outputs])?.as_chunks().0,
+            multiplier: self.take(multiplier, Dtype::I32, 1, [1, outputs])?.as_chunks().0,
+            shift: self.take(shift, Dtype::I8, 1, [1, outputs])?,
         };
         let fine = narrow.multiplier.iter().all(|m| (0..1 << 16).contains(&i32::from_le_bytes(*m)))
             && narrow.shift.iter().all(|s| (-31..=31).contains(&(*s as i8)));
@@ -105,6 +109,44 @@ impl<'a> Reader<'_, 'a> {
             return Err(LoadError::Overflow(name));
         }
         Ok((narrow, outputs))
+    }
+
+    /// Encoder `n` of a gated network, at full width where there is no mapping.
+    fn encoder(
+        &mut self,
+        n: u8,
+        bits: &[u8],
+        mapped: bool,
+        shape: [usize; 2],
+        gate: Activation,
+    ) -> Result<Dense<'a>, LoadError> {
+        if !mapped {
+            let name = TensorName::EncoderKernel(n);
+            let (wide, found) = self.wide(name, TensorName::EncoderBias(n))?;
+            if bits != b"32" {
+                return Err(LoadError::UnknownWord(Word::Bits));
+            }
+            if found != shape {
+                return Err(LoadError::Shape(name));
+            }
+            if gate != Activation::Sine && !wide.is_bounded() {
+                return Err(LoadError::Overflow(name));
+            }
+            return Ok(Dense::Wide(wide));
+        }
+        let bits = Bits::from_bytes(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
+        let names = [
+            TensorName::EncoderWeight(n),
+            TensorName::EncoderBias(n),
+            TensorName::EncoderMultiplier(n),
+            TensorName::EncoderShift(n),
+        ];
+        let [features, hidden] = shape;
+        let (narrow, outputs) = self.narrow(names, bits, features)?;
+        if outputs != hidden {
+            return Err(LoadError::Shape(names[0]));
+        }
+        Ok(Dense::Narrow(narrow))
     }
 
     fn model(mut self) -> Result<IntegerModel<'a>, LoadError> {
@@ -115,9 +157,10 @@ impl<'a> Reader<'_, 'a> {
             b"fourier+raw" => Some(true),
             _ => return Err(LoadError::UnknownWord(Word::Mapping)),
         };
-        if words.gate.is_some() {
-            return Err(LoadError::UnknownWord(Word::Gate));
-        }
+        let gate = match words.gate {
+            None => None,
+            Some(word) => Some(Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Gate))?),
+        };
         let (mut inputs, mut mapping, mut described) = (0, None, Mapping::None);
         if let Some(raw) = raw {
             let (wide, [coordinates, frequencies]) = self.wide(TensorName::MappingKernel, TensorName::MappingBias)?;
@@ -149,13 +192,38 @@ impl<'a> Reader<'_, 'a> {
                 (Dense::Wide(wide), outputs)
             } else {
                 let bits = Bits::from_bytes(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
-                let (narrow, outputs) = self.narrow(number, bits, before)?;
+                let names = [
+                    TensorName::LayerWeight(number),
+                    TensorName::LayerBias(number),
+                    TensorName::LayerMultiplier(number),
+                    TensorName::LayerShift(number),
+                ];
+                let (narrow, outputs) = self.narrow(names, bits, before)?;
                 (Dense::Narrow(narrow), outputs)
             };
             layers.push(dense).map_err(|_| LoadError::LayerCount)?;
             fractions.push(fraction).map_err(|_| LoadError::LayerCount)?;
             shapes.push(Layer { inputs: before, outputs, activation }).map_err(|_| LoadError::LayerCount)?;
             before = outputs;
+        }
+        let (mut encoders, mut gate_fraction) = (None, 0);
+        if let Some(gate) = gate {
+            let hidden = shapes.first().map_or(0, |s| s.outputs);
+            for (n, shape) in shapes.iter().enumerate().take(shapes.len().saturating_sub(1)) {
+                if shape.outputs != hidden {
+                    return Err(LoadError::Shape(TensorName::LayerWeight(n as u8)));
+                }
+            }
+            if shapes.len() < 2 {
+                return Err(LoadError::LayerCount);
+            }
+            let word = bits.next().ok_or(LoadError::UnknownWord(Word::Bits))?;
+            let fraction = parts.next().and_then(signed);
+            gate_fraction =
+                fraction.filter(|f| (-32..=32).contains(f)).ok_or(LoadError::UnknownWord(Word::Fractions))?;
+            let features = described.features(inputs);
+            let mut encoder = |n: u8| self.encoder(n, word, raw.is_some(), [features, hidden], gate);
+            encoders = Some([encoder(0)?, encoder(1)?]);
         }
         if bits.next().is_some() {
             return Err(LoadError::UnknownWord(Word::Bits));
@@ -178,7 +246,7 @@ impl<'a> Reader<'_, 'a> {
         if self.taken != self.header.spans.len() {
             return Err(LoadError::UnknownTensor);
         }
-        let architecture = Architecture { inputs, mapping: described, gate: None, layers: shapes, output_affine: true };
+        let architecture = Architecture { inputs, mapping: described, gate, layers: shapes, output_affine: true };
         Ok(IntegerModel {
             architecture,
             header: self.header.text,
@@ -186,6 +254,8 @@ impl<'a> Reader<'_, 'a> {
             mapping,
             layers,
             fractions,
+            encoders,
+            gate_fraction,
             input,
             output,
             self_test,

@@ -46,6 +46,9 @@ pub struct IntegerModel<'a, const USES: u32 = { uses::ALL }> {
     mapping: Option<Wide<'a>>,
     layers: Vec<Dense<'a>, MAX_LAYERS>,
     fractions: Vec<i32, MAX_LAYERS>,
+    encoders: Option<[Dense<'a>; 2]>,
+    /// Fraction bits of what the encoders give, and of what leaves the gate.
+    gate_fraction: i32,
     input: (Values<'a>, Values<'a>),
     output: (Values<'a>, Values<'a>),
     self_test: Option<(Pairs<'a>, Pairs<'a>)>,
@@ -117,18 +120,20 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
 
     /// Length of the scratch an evaluation needs, in i16s.
     pub fn scratch_len(&self) -> usize {
-        let (a, b) = self.buffers();
-        a + b
+        let (a, b, gate) = self.buffers();
+        a + b + 2 * gate
     }
 
-    fn buffers(&self) -> (usize, usize) {
+    /// Vectors one point needs: layers go back and forth between the first two, the gate keeps two of the third.
+    fn buffers(&self) -> (usize, usize, usize) {
         let architecture = &self.architecture;
         let (mut a, mut b) = (architecture.features(), 0);
         for (n, layer) in architecture.layers.iter().enumerate() {
             let side = if n % 2 == 0 { &mut b } else { &mut a };
             *side = (*side).max(layer.outputs);
         }
-        (a, b)
+        let gate = if architecture.gate.is_some() { architecture.hidden() } else { 0 };
+        (a, b, gate)
     }
 
     /// Values at n points in physical units, `x` `[n, inputs]`, `y` `[n, outputs]`; only the conversion at both ends
@@ -213,9 +218,11 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
 
     /// One point; each output goes to `store`.
     fn point(&self, x: &[i16], scratch: &mut [i16], mut store: impl FnMut(usize, i16)) {
-        let (len_a, len_b) = self.buffers();
+        let (len_a, len_b, len_gate) = self.buffers();
         let Some((a, rest)) = scratch.split_at_mut_checked(len_a) else { return };
-        let Some((b, _)) = rest.split_at_mut_checked(len_b) else { return };
+        let Some((b, rest)) = rest.split_at_mut_checked(len_b) else { return };
+        let Some((u, rest)) = rest.split_at_mut_checked(len_gate) else { return };
+        let Some((v, _)) = rest.split_at_mut_checked(len_gate) else { return };
         match (self.mapping.as_ref().filter(|_| uses::has(USES, uses::MAPPING)), self.architecture.mapping) {
             (Some(mapping), Mapping::Fourier { frequencies, raw }) => {
                 let before = if raw { x.len() } else { 0 };
@@ -237,40 +244,90 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
                 }
             }
         }
+        let encoders = self.encoders.as_ref().filter(|_| uses::has(USES, uses::GATE));
+        if let (Some(encoders), Some(gate)) = (encoders, self.architecture.gate) {
+            let Some(features) = a.get_mut(..self.architecture.features()) else { return };
+            encode::<USES>(encoders, features, [&mut *u, &mut *v], gate, self.gate_fraction);
+            for (u, v) in u.iter_mut().zip(v.iter_mut()) {
+                if unit_range(gate) {
+                    *u = narrow(shift_saturating(i32::from(*u), self.gate_fraction - UNIT_BITS));
+                    *v = narrow(shift_saturating(i32::from(*v), self.gate_fraction - UNIT_BITS));
+                }
+                // Half of it, which 16 bits hold.
+                *u = ((i32::from(*u) - i32::from(*v)) >> 1) as i16;
+            }
+        }
+        let last = self.layers.len().saturating_sub(1);
         let (mut from, mut to) = (a, b);
         let mut outputs = 0;
-        for ((dense, layer), fraction) in self.layers.iter().zip(&self.architecture.layers).zip(&self.fractions) {
-            let Some(x) = from.get_mut(..layer.inputs) else { return };
-            let Some(y) = to.get_mut(..layer.outputs) else { return };
-            let (activation, fraction) = (layer.activation, *fraction);
-            match dense {
-                Dense::Wide(dense) => {
-                    let sums = dense.sums(x);
-                    for (n, y) in y.iter_mut().enumerate() {
-                        *y = wide::<USES>(activation, fraction, sums(n));
-                    }
-                }
-                Dense::Narrow(dense) => {
-                    dense.prepare(x);
-                    // The commonest are apart, so that nothing is looked up neuron by neuron.
-                    match activation {
-                        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
-                            dense.forward(x, y, |z, shift| curve::sine(shift_wrapping(z, shift)));
-                        }
-                        Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
-                            dense.forward(x, y, |z, shift| narrow(shift_saturating(z, shift).max(0)));
-                        }
-                        _ => dense.forward(x, y, |z, shift| narrowed::<USES>(activation, fraction, z, shift)),
-                    }
+        let described = self.architecture.layers.iter().zip(&self.fractions);
+        for (n, (dense, (shape, fraction))) in self.layers.iter().zip(described).enumerate() {
+            let Some(x) = from.get_mut(..shape.inputs) else { return };
+            let Some(y) = to.get_mut(..shape.outputs) else { return };
+            layer::<USES>(dense, x, y, shape.activation, *fraction);
+            if n < last && encoders.is_some() {
+                for (h, (half, v)) in y.iter_mut().zip(u.iter().zip(v.iter())) {
+                    let moved = shift_saturating(i32::from(*h) * i32::from(*half), 1 - *fraction);
+                    *h = narrow(moved.saturating_add(i32::from(*v)));
                 }
             }
-            outputs = layer.outputs;
+            outputs = shape.outputs;
             core::mem::swap(&mut from, &mut to);
         }
         for (k, value) in from.iter().take(outputs).enumerate() {
             store(k, *value);
         }
     }
+}
+
+/// One dense layer and its activation, `[inputs] -> [outputs]`; of `x` the order may change.
+#[inline(always)]
+fn layer<const USES: u32>(dense: &Dense<'_>, x: &mut [i16], y: &mut [i16], activation: Activation, fraction: i32) {
+    match dense {
+        Dense::Wide(dense) => {
+            let sums = dense.sums(x);
+            for (n, y) in y.iter_mut().enumerate() {
+                *y = wide::<USES>(activation, fraction, sums(n));
+            }
+        }
+        Dense::Narrow(dense) => {
+            dense.prepare(x);
+            // The commonest are apart, so that nothing is looked up neuron by neuron.
+            match activation {
+                Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
+                    dense.forward(x, y, |z, shift| curve::sine(shift_wrapping(z, shift)));
+                }
+                Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
+                    dense.forward(x, y, |z, shift| narrow(shift_saturating(z, shift).max(0)));
+                }
+                _ => dense.forward(x, y, |z, shift| narrowed::<USES>(activation, fraction, z, shift)),
+            }
+        }
+    }
+}
+
+/// Two encoders of the same features, apart from [`layer`]'s one place in a loop so that a network without a gate is not
+/// slowed down by theirs.
+#[inline(never)]
+fn encode<const USES: u32>(
+    encoders: &[Dense<'_>; 2],
+    features: &mut [i16],
+    to: [&mut [i16]; 2],
+    gate: Activation,
+    fraction: i32,
+) {
+    for (encoder, to) in encoders.iter().zip(to) {
+        layer::<USES>(encoder, features, to, gate, fraction);
+        if let Dense::Narrow(encoder) = encoder {
+            // Twice is not at all: the features are in order again for what comes next.
+            encoder.prepare(features);
+        }
+    }
+}
+
+/// Whether an activation stays within ±1 and has [`UNIT_BITS`] whatever the fraction asked for.
+const fn unit_range(activation: Activation) -> bool {
+    matches!(activation, Activation::Sine | Activation::Tanh | Activation::Sigmoid)
 }
 
 /// Activation of a first layer's sum.

@@ -7,7 +7,7 @@ use rwf_runtime::{
 };
 use safetensors::Dtype;
 
-use super::{Grid, grid, ranges, refused};
+use super::{Grid, gate_range, grid, ranges, refused};
 use crate::{
     container::{self, Stored},
     error::{Error, Result},
@@ -117,15 +117,9 @@ fn overflow(name: &str, neuron: usize) -> Error {
 /// activations from `points`, `[n, inputs]` in physical units.
 ///
 /// # Errors
-/// A layer whose accumulators could overflow, by name; a gated network, which has no integer form.
+/// A layer whose accumulators could overflow, by name.
 pub fn model(dense: &DenseNetwork, description: &Description, bits: &[Bits], points: &[f32]) -> Result<Vec<u8>> {
     let architecture = &dense.architecture;
-    if architecture.gate.is_some() {
-        return Err(Error::Training(
-            "cannot export: a modified MLP has no integer form yet; expected an MLP or a SIREN, or `--precision f16`"
-                .into(),
-        ));
-    }
     let inputs = architecture.inputs;
     let ends = domain(description, inputs);
     let centre: Vec<f64> = ends.iter().map(|(lo, hi)| 0.5 * (lo + hi)).collect();
@@ -147,26 +141,26 @@ pub fn model(dense: &DenseNetwork, description: &Description, bits: &[Bits], poi
         }
         unit_in.extend(vec![(f64::from(-UNIT_BITS).exp2(), 0.0); 2 * frequencies]);
     }
+    let features = unit_in.clone();
     let mut narrow = bits.iter();
     let (mut widths, mut fractions) = (Vec::new(), Vec::new());
     let mut output = (Vec::new(), Vec::new());
+    // The gate keeps its vectors on one grid, and so does what leaves it.
+    let gate = architecture.gate.map(|activation| {
+        let bounded = matches!(activation, Activation::Sine | Activation::Tanh | Activation::Sigmoid);
+        let fraction = fraction_bits(gate_range(dense, points));
+        (activation, if bounded { fraction.min(UNIT_BITS) } else { fraction })
+    });
     let last = dense.layers.len() - 1;
     for (n, (layer, described)) in dense.layers.iter().zip(&architecture.layers).enumerate() {
         let name = |suffix: &str| format!("{}{n}{suffix}", tensor::LAYERS);
         let fraction = match described.activation {
             Activation::Sine | Activation::Tanh | Activation::Sigmoid => UNIT_BITS,
-            _ => ((MOST / (MARGIN * largest[n].max(1e-6))).log2().floor() as i32).clamp(-16, 30),
+            _ => fraction_bits(largest[n]),
         };
         let real = f64::from(-fraction).exp2();
         // Steps of the pre-activation per real unit, and what is taken off first.
-        let mut unit = vec![
-            match described.activation {
-                Activation::Sine => turns,
-                Activation::Relu | Activation::Identity => 1.0 / real,
-                _ => f64::from(ARGUMENT_BITS).exp2(),
-            };
-            layer.outputs
-        ];
+        let mut unit = vec![steps(described.activation, real); layer.outputs];
         let mut layer = layer.clone();
         if n == last {
             output = (vec![real; layer.outputs], vec![0.0; layer.outputs]);
@@ -181,14 +175,8 @@ pub fn model(dense: &DenseNetwork, description: &Description, bits: &[Bits], poi
         }
         let sine = described.activation == Activation::Sine;
         if n == 0 && architecture.mapping == Mapping::None {
-            if matches!(described.activation, Activation::Relu | Activation::Identity) {
-                unit.iter_mut().for_each(|u| *u *= f64::from(GUARD_BITS).exp2());
-            }
-            let kernel_name = name(tensor::KERNEL);
-            let [kernel, bias] = wide(&layer, &centre, &step, &unit, sine, &kernel_name)?;
-            let shape = [layer.inputs, layer.outputs];
-            tensors.push(Stored::integers(kernel_name, Dtype::I32, &shape, words32(&kernel)));
-            tensors.push(Stored::integers(name(tensor::BIAS), Dtype::I32, &[layer.outputs], words32(&bias)));
+            guard(described.activation, &mut unit);
+            tensors.extend(wide_layer(&layer, &centre, &step, &unit, sine, &name)?);
             widths.push("32");
         } else {
             let bits = *narrow.next().expect("bits for every narrow layer");
@@ -196,7 +184,25 @@ pub fn model(dense: &DenseNetwork, description: &Description, bits: &[Bits], poi
             tensors.extend(narrow_layer(&layer, &unit_in, &unit, bits, sine, &name)?);
         }
         fractions.push(fraction.to_string());
-        unit_in = vec![(real, 0.0); layer.outputs];
+        let behind = gate.map_or(real, |(_, fraction)| f64::from(-fraction).exp2());
+        unit_in = vec![(behind, 0.0); layer.outputs];
+    }
+    if let Some((activation, fraction)) = gate {
+        let sine = activation == Activation::Sine;
+        let bits = narrow.next();
+        for (n, encoder) in dense.encoders.iter().enumerate() {
+            let name = |suffix: &str| format!("{}{n}{suffix}", tensor::ENCODER);
+            let mut unit = vec![steps(activation, f64::from(-fraction).exp2()); encoder.outputs];
+            tensors.extend(match bits {
+                Some(&bits) => narrow_layer(encoder, &features, &unit, bits, sine, &name)?,
+                None => {
+                    guard(activation, &mut unit);
+                    wide_layer(encoder, &centre, &step, &unit, sine, &name)?
+                }
+            });
+        }
+        widths.push(bits.map_or("32", |b| b.name()));
+        fractions.push(fraction.to_string());
     }
     if let Some((scale, offset)) = &dense.output {
         for o in 0..scale.len() {
@@ -219,6 +225,42 @@ pub fn model(dense: &DenseNetwork, description: &Description, bits: &[Bits], poi
     words.insert(key::BITS.into(), widths.join(","));
     words.insert(key::FRACTIONS.into(), fractions.join(","));
     with_self_test(tensors, &words, inputs, architecture.outputs())
+}
+
+/// Fraction bits with which values up to `largest` fit 16 bits.
+fn fraction_bits(largest: f64) -> i32 {
+    ((MOST / (MARGIN * largest.max(1e-6))).log2().floor() as i32).clamp(-16, 30)
+}
+
+/// Steps of the argument of `activation` per real unit; `real` is one step of its value.
+fn steps(activation: Activation, real: f64) -> f64 {
+    match activation {
+        Activation::Sine => f64::from(32).exp2(),
+        Activation::Relu | Activation::Identity => 1.0 / real,
+        _ => f64::from(ARGUMENT_BITS).exp2(),
+    }
+}
+
+/// A layer at full width keeps more bits below those of an activation that has no argument of its own.
+fn guard(activation: Activation, unit: &mut [f64]) {
+    if matches!(activation, Activation::Relu | Activation::Identity) {
+        unit.iter_mut().for_each(|u| *u *= f64::from(GUARD_BITS).exp2());
+    }
+}
+
+fn wide_layer(
+    layer: &HostDense,
+    centre: &[f64],
+    step: &[f64],
+    unit: &[f64],
+    sine: bool,
+    name: &dyn Fn(&str) -> String,
+) -> Result<Vec<Stored>> {
+    let [kernel, bias] = wide(layer, centre, step, unit, sine, &name(tensor::KERNEL))?;
+    Ok(vec![
+        Stored::integers(name(tensor::KERNEL), Dtype::I32, &[layer.inputs, layer.outputs], words32(&kernel)),
+        Stored::integers(name(tensor::BIAS), Dtype::I32, &[layer.outputs], words32(&bias)),
+    ])
 }
 
 fn narrow_layer(

@@ -9,7 +9,7 @@ pub use file::model;
 pub use grid::{Grid, grid};
 use rwf_runtime::{
     IntegerModel, Model,
-    format::{Activation, Mapping},
+    format::{Activation, Layer, Mapping},
     integer::Bits,
 };
 
@@ -18,7 +18,7 @@ use crate::{
     evaluate::{evaluate, evaluate_integers},
     export::Description,
     fold::forward_f64,
-    network::DenseNetwork,
+    network::{DenseNetwork, HostDense},
     rng::Rng,
 };
 
@@ -63,9 +63,11 @@ pub struct Added {
     pub max: f64,
 }
 
-/// Number of layers whose weights are narrow: all but a first one that stands on the coordinates themselves.
+/// Number of layers whose weights are narrow: all but a first one that stands on the coordinates themselves. The two
+/// encoders of a modified MLP count as one more, the last, where a mapping comes before them.
 pub fn narrow_layers(dense: &DenseNetwork) -> usize {
-    dense.layers.len() - usize::from(dense.architecture.mapping == Mapping::None)
+    let mapped = dense.architecture.mapping != Mapping::None;
+    dense.layers.len() - usize::from(!mapped) + usize::from(mapped && dense.architecture.gate.is_some())
 }
 
 /// Calibration points in physical units: of `coordinates`, or where there are none of the described domain.
@@ -127,8 +129,10 @@ pub fn bits(
         let mut chosen = vec![Bits::Sixteen; count];
         // The layer with most weights has most to gain.
         let mut order: Vec<usize> = (0..count).collect();
-        let first = dense.layers.len() - count;
-        order.sort_by_key(|&n| std::cmp::Reverse(dense.layers[first + n].kernel.len()));
+        let first = usize::from(dense.architecture.mapping == Mapping::None);
+        let weights: Vec<usize> =
+            dense.layers[first..].iter().chain(dense.encoders.first()).map(|l| l.kernel.len()).collect();
+        order.sort_by_key(|&n| std::cmp::Reverse(weights[n]));
         for n in order {
             for bits in Bits::ALL {
                 let before = chosen[n];
@@ -152,6 +156,39 @@ fn load(bytes: &[u8]) -> Result<Model<'_>> {
 
 pub(crate) fn refused(error: rwf_runtime::LoadError) -> Error {
     Error::Training(format!("cannot export: {error}"))
+}
+
+/// Largest magnitude of what the encoders of a modified MLP give and of what leaves its gates, over `points`.
+fn gate_range(dense: &DenseNetwork, points: &[f32]) -> f64 {
+    let architecture = &dense.architecture;
+    let Some(gate) = architecture.gate else { return 0.0 };
+    let part = |layers: &[HostDense], described: &[Layer], gate: Option<Activation>| {
+        let mut part = dense.clone();
+        part.layers = layers.to_vec();
+        part.architecture.layers = described.iter().copied().collect();
+        part.architecture.gate = gate;
+        part.output = None;
+        part.architecture.output_affine = false;
+        part
+    };
+    let hidden = Layer { inputs: architecture.features(), outputs: architecture.hidden(), activation: gate };
+    let encoders: Vec<DenseNetwork> =
+        dense.encoders.iter().map(|e| part(std::slice::from_ref(e), &[hidden], None)).collect();
+    let layers: Vec<DenseNetwork> = (1..dense.layers.len())
+        .map(|n| part(&dense.layers[..n], &architecture.layers[..n], architecture.gate))
+        .collect();
+    let mut largest = 0.0f64;
+    for x in points.chunks_exact(architecture.inputs) {
+        let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        let [u, v] = [0, 1].map(|n| forward_f64(&encoders[n], &x));
+        for layer in &layers {
+            let h = forward_f64(layer, &x);
+            for (h, (u, v)) in h.iter().zip(u.iter().zip(&v)) {
+                largest = largest.max(u.abs()).max(v.abs()).max((v + h * (u - v)).abs());
+            }
+        }
+    }
+    largest
 }
 
 /// Largest magnitude behind every layer and least and largest of every output, over `points`.

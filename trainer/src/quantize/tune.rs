@@ -21,6 +21,12 @@ pub fn on_grid(network: &Network, parameters: &[Parameter], bits: &[Bits]) -> Ve
     for (spec, &bits) in network.layers.iter().skip(first).zip(bits) {
         put_on_grid(spec, parameters, bits, &mut out);
     }
+    // Encoders behind a mapping are narrow too; their bits are the last.
+    if let (0, Some(&bits)) = (first, bits.last()) {
+        for spec in &network.encoders {
+            put_on_grid(spec, parameters, bits, &mut out);
+        }
+    }
     out
 }
 
