@@ -1,7 +1,122 @@
 //! The runtime on the workstation, all cores at once: the bits are those of the device.
 
 use rayon::prelude::*;
-use rwf_runtime::{IntegerModel, Model};
+use rwf_runtime::{
+    IntegerModel, LoadError, Model, Quantity, SelfTestError,
+    describe::NativeGrid,
+    format::{Architecture, key},
+};
+
+/// A model of either kind, by what commands ask of both.
+pub trait Evaluate {
+    /// What the network is.
+    fn architecture(&self) -> &Architecture;
+    /// Bytes of weights and the like in the file.
+    fn weight_bytes(&self) -> usize;
+    /// How weights are stored, in words.
+    fn storage(&self) -> String;
+    /// Where sine, tanh and exp come from, in words.
+    fn maths(&self) -> &'static str;
+    /// Bytes of scratch for one point and for the fastest batch.
+    fn scratch_bytes(&self) -> [usize; 2];
+    /// A word of the file's metadata.
+    fn metadata(&self, name: &str) -> Option<&str>;
+    /// Name, unit and domain of an input.
+    fn input(&self, index: usize) -> Option<Quantity<'_>>;
+    /// Name, unit and range of an output.
+    fn output(&self, index: usize) -> Option<Quantity<'_>>;
+    /// The grid the model was fitted on.
+    fn grid(&self) -> Option<NativeGrid>;
+    /// Values at `coordinates`, in physical units, `[n, inputs] -> [n, outputs]`.
+    fn values(&self, coordinates: &[f32]) -> Vec<f32>;
+    /// Compares the file's own samples.
+    ///
+    /// # Errors
+    /// No samples in the file, or other bits.
+    fn self_test(&self) -> Result<(), SelfTestError>;
+
+    /// Number of coordinates of a point.
+    fn inputs(&self) -> usize {
+        self.architecture().inputs
+    }
+    /// Number of values at a point.
+    fn outputs(&self) -> usize {
+        self.architecture().outputs()
+    }
+}
+
+/// The model in `file`, of floats or of integers.
+///
+/// # Errors
+/// [`LoadError`] as from [`Model::new`] and [`IntegerModel::new`].
+pub fn open(file: &[u8]) -> Result<Box<dyn Evaluate + '_>, LoadError> {
+    match Model::new(file) {
+        Ok(model) => Ok(Box::new(model)),
+        Err(LoadError::Integer) => Ok(Box::new(IntegerModel::new(file)?)),
+        Err(error) => Err(error),
+    }
+}
+
+macro_rules! told_by_the_file {
+    () => {
+        fn architecture(&self) -> &Architecture {
+            self.architecture()
+        }
+        fn weight_bytes(&self) -> usize {
+            self.weight_bytes()
+        }
+        fn metadata(&self, name: &str) -> Option<&str> {
+            self.metadata(name)
+        }
+        fn input(&self, index: usize) -> Option<Quantity<'_>> {
+            self.input(index)
+        }
+        fn output(&self, index: usize) -> Option<Quantity<'_>> {
+            self.output(index)
+        }
+        fn grid(&self) -> Option<NativeGrid> {
+            self.grid()
+        }
+    };
+}
+
+impl Evaluate for Model<'_> {
+    told_by_the_file!();
+    fn storage(&self) -> String {
+        self.precision().name().to_owned()
+    }
+    fn maths(&self) -> &'static str {
+        self.math().name()
+    }
+    fn scratch_bytes(&self) -> [usize; 2] {
+        [4 * self.scratch_len(), 4 * self.batch_scratch_len()]
+    }
+    fn values(&self, coordinates: &[f32]) -> Vec<f32> {
+        evaluate(self, coordinates)
+    }
+    fn self_test(&self) -> Result<(), SelfTestError> {
+        self.self_test(&mut vec![0.0; self.scratch_len()])
+    }
+}
+
+impl Evaluate for IntegerModel<'_> {
+    told_by_the_file!();
+    fn storage(&self) -> String {
+        format!("integers of {} bits by layer", self.metadata(key::BITS).unwrap_or("?"))
+    }
+    fn maths(&self) -> &'static str {
+        "tables of integers"
+    }
+    fn scratch_bytes(&self) -> [usize; 2] {
+        [2 * self.scratch_len(); 2]
+    }
+    fn values(&self, coordinates: &[f32]) -> Vec<f32> {
+        evaluate_integers(self, coordinates)
+    }
+    fn self_test(&self) -> Result<(), SelfTestError> {
+        self.self_test(&mut vec![0; self.scratch_len()])
+    }
+}
 
 /// Points one thread takes at a time.
 const CHUNK: usize = 1024;

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use rwf_runtime::Model;
-
-use super::{fit::SignalArgs, open, read};
+use super::{fit::SignalArgs, open_any, read};
 use crate::{
     error::{Error, Result},
-    evaluate::evaluate,
+    evaluate::Evaluate,
     signal,
     task::decode::{self, Quantities},
     train::{Metrics, metrics::label},
@@ -43,12 +41,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let bytes = read(&args.model)?;
-    let model = open(&args.model, &bytes)?;
+    let model = open_any(&args.model, &bytes)?;
+    let model = model.as_ref();
     if let Some(input) = &args.against {
-        return against(args, &model, input);
+        return against(args, model, input);
     }
     if !args.at.is_empty() {
-        return at(&model, &args.at);
+        return at(model, &args.at);
     }
     let Some(out) = &args.output else {
         return Err(Error::Config {
@@ -58,13 +57,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
         });
     };
     let counts = args.grid.as_deref().map(|text| decode::counts(text, model.inputs())).transpose()?;
-    let decoded = decode::grid(&model, counts.as_deref())?;
+    let decoded = decode::grid(model, counts.as_deref())?;
     signal::save(out, &decoded)?;
     println!("wrote {} ({} samples)", out.display(), decoded.len());
     Ok(())
 }
 
-fn at(model: &Model<'_>, points: &[String]) -> Result<()> {
+fn at(model: &dyn Evaluate, points: &[String]) -> Result<()> {
     let described = Quantities::of(model);
     for text in points {
         let point = decode::point(text, model.inputs())?;
@@ -78,7 +77,7 @@ fn at(model: &Model<'_>, points: &[String]) -> Result<()> {
                 );
             }
         }
-        let values = evaluate(model, &point);
+        let values = model.values(&point);
         let each: Vec<String> =
             values.iter().zip(&described.outputs).map(|(v, q)| format!("{} = {v}", label(q))).collect();
         println!("{text}: {}", each.join(", "));
@@ -86,7 +85,7 @@ fn at(model: &Model<'_>, points: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn against(args: &Args, model: &Model<'_>, input: &std::path::Path) -> Result<()> {
+fn against(args: &Args, model: &dyn Evaluate, input: &std::path::Path) -> Result<()> {
     let measured = signal::load(input, &args.signal.options())?;
     let found = (measured.inputs.len(), measured.outputs.len());
     let expected = (model.inputs(), model.outputs());
@@ -111,7 +110,7 @@ fn against(args: &Args, model: &Model<'_>, input: &std::path::Path) -> Result<()
             measured.len()
         );
     }
-    let fit = evaluate(model, &coordinates);
+    let fit = model.values(&coordinates);
     print!("{}", Metrics::new(&measured.outputs, &fit, &measured.values).table());
     Ok(())
 }

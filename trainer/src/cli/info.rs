@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use rwf_runtime::{
-    Model, Quantity, SelfTestError,
+    Quantity, SelfTestError,
     format::{Mapping, key},
 };
 
-use super::{open, read};
-use crate::error::{Error, Result};
+use super::{open_any, read};
+use crate::{
+    error::{Error, Result},
+    evaluate::Evaluate,
+};
 
 /// Say what a model file holds and what it costs
 #[derive(clap::Args)]
@@ -20,10 +23,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let bytes = read(&args.model)?;
-    let model = open(&args.model, &bytes)?;
-    print(&model, bytes.len());
-    let mut scratch = vec![0.0; model.scratch_len()];
-    match model.self_test(&mut scratch) {
+    let model = open_any(&args.model, &bytes)?;
+    print(model.as_ref(), bytes.len());
+    match model.self_test() {
         Ok(()) => println!("self-test      passed: the bits of this machine are those of the file"),
         Err(SelfTestError::Missing) => println!("self-test      the file has none"),
         Err(error) => {
@@ -33,9 +35,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn print(model: &Model<'_>, bytes: usize) {
+fn print(model: &dyn Evaluate, bytes: usize) {
     let a = model.architecture();
-    println!("file           {bytes} bytes, {} of them weights ({})", model.weight_bytes(), model.precision().name());
+    println!("file           {bytes} bytes, {} of them weights ({})", model.weight_bytes(), model.storage());
     let word = |name| model.metadata(name);
     println!("signal         {}", word(key::SIGNAL).unwrap_or("unknown"));
     let line = |title: &str, q: Option<Quantity<'_>>, i: usize| match q {
@@ -63,12 +65,9 @@ fn print(model: &Model<'_>, bytes: usize) {
     }
     println!("parameters     {}", a.parameters());
     println!("multiply-adds  {} a point", a.multiply_adds());
-    println!(
-        "scratch RAM    {} bytes for one point, {} bytes for the fastest batch",
-        4 * model.scratch_len(),
-        4 * model.batch_scratch_len()
-    );
-    println!("maths          {}", model.math().name());
+    let [one, batch] = model.scratch_bytes();
+    println!("scratch RAM    {one} bytes for one point, {batch} bytes for the fastest batch");
+    println!("maths          {}", model.maths());
     for (title, name) in [("error", key::ERROR), ("made from", key::PROVENANCE), ("made by", key::CREATED_BY)] {
         if let Some(text) = word(name) {
             println!("{title:<14} {text}");

@@ -1,14 +1,13 @@
 //! A model back into a signal: its values over a grid of its domain.
 
 use rwf_runtime::{
-    Model,
     describe::{self, NativeGrid},
     format::key,
 };
 
 use crate::{
     error::{Error, Result},
-    evaluate::evaluate,
+    evaluate::Evaluate,
     signal::{Axis, Layout, Order, Quantity, Sampling, Signal, SignalKind},
 };
 
@@ -28,7 +27,7 @@ pub struct Quantities {
 
 impl Quantities {
     /// As described in the model's file.
-    pub fn of(model: &Model<'_>) -> Self {
+    pub fn of(model: &dyn Evaluate) -> Self {
         let get = |found: Option<rwf_runtime::Quantity<'_>>, name: String| match found {
             Some(q) => Quantity { name: q.name.into(), unit: q.unit.into(), lo: f64::from(q.lo), hi: f64::from(q.hi) },
             None => Quantity { name, unit: String::new(), lo: -1.0, hi: 1.0 },
@@ -68,7 +67,7 @@ pub fn point(text: &str, inputs: usize) -> Result<Vec<f32>> {
 ///
 /// # Errors
 /// [`Error::Config`] when the grid has too many samples.
-pub fn grid(model: &Model<'_>, counts: Option<&[usize]>) -> Result<Signal> {
+pub fn grid(model: &dyn Evaluate, counts: Option<&[usize]>) -> Result<Signal> {
     let native = model.grid();
     let Quantities { inputs, outputs } = Quantities::of(model);
     let kind = match model.metadata(key::SIGNAL) {
@@ -101,7 +100,7 @@ pub fn grid(model: &Model<'_>, counts: Option<&[usize]>) -> Result<Signal> {
     };
     let width = decoded.outputs.len();
     decoded.values = vec![0.0; total * width];
-    decoded.values = evaluate(model, &decoded.coordinates_f32());
+    decoded.values = model.values(&decoded.coordinates_f32());
     Ok(decoded)
 }
 
