@@ -14,7 +14,7 @@ use crate::{
 
 /// Before every item: not every program asks for all of them, and a weight may look like a constant of nature.
 const ATTRIBUTES: &str = "#[rustfmt::skip]\n\
-    #[allow(dead_code, clippy::approx_constant, clippy::excessive_precision, clippy::unreadable_literal)]\n";
+    #[allow(dead_code, unreachable_pub, clippy::approx_constant, clippy::excessive_precision, clippy::unreadable_literal)]\n";
 
 /// Rust text, item by item.
 pub(crate) struct Text(pub(crate) String);
