@@ -25,6 +25,7 @@ pub mod error;
 pub mod evaluate;
 pub mod export;
 pub mod file;
+pub mod firmware;
 pub mod fold;
 pub mod import;
 pub mod network;

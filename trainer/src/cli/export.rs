@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use rwf_runtime::format::MathBackend;
+use rwf_runtime::{LoadError, Model, format::MathBackend};
 
-use super::words::{self, Weights};
+use super::{
+    read,
+    words::{self, Weights},
+};
 use crate::{
     error::{Error, Result},
+    file::write_atomically,
     quantize::Width,
     task,
 };
@@ -15,13 +19,14 @@ const EXAMPLES: &str = "Examples:
   rwf export photo.run --precision f16                        writes photo-f16.safetensors
   rwf export photo.run --precision int8                       integers for chips without floats; fine-tunes first
   rwf export photo.run --precision mixed --tune 1000          4 to 16 bits, each layer as few as it needs
-  rwf export photo.run/checkpoint.safetensors -o photo.safetensors --force";
+  rwf export photo.run/checkpoint.safetensors -o photo.safetensors --force
+  rwf export photo.safetensors --rust                         writes photo.rs, a no_std module with a static model";
 
-/// Fold a training checkpoint into a model file
+/// Fold a training checkpoint into a model file, or a model into a Rust module
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Run folder, or the checkpoint in it
+    /// Run folder, or the checkpoint in it; with --rust a model file too
     checkpoint: PathBuf,
     /// Model file to write [default: the run's name with the precision, in this folder]
     #[arg(short, long)]
@@ -35,6 +40,9 @@ pub(super) struct Args {
     /// Sine, tanh and exp on the device: polynomial, libm or micromath [default: as in the run]
     #[arg(long, value_parser = words::math)]
     math: Option<MathBackend>,
+    /// Write a Rust module with the model as a `static` instead of a file, for programs without a file reader
+    #[arg(long)]
+    rust: bool,
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
@@ -43,9 +51,13 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<()> {
     let given = &args.checkpoint;
     let checkpoint = if given.is_dir() { given.join("checkpoint.safetensors") } else { given.clone() };
+    let model = if args.rust { model_file(given)? } else { None };
     let out = args.output.clone().unwrap_or_else(|| {
-        let run = if given.is_dir() { Some(given.as_path()) } else { given.parent() };
+        let run = if given.is_dir() || model.is_some() { Some(given.as_path()) } else { given.parent() };
         let stem = run.and_then(|r| r.file_stem()).map_or("model".into(), |s| s.to_string_lossy());
+        if args.rust {
+            return format!("{}.rs", rwf_runtime::build::name(Path::new(&*stem))).into();
+        }
         let suffix = args.precision.map(|p| format!("-{}", p.name())).unwrap_or_default();
         format!("{stem}{suffix}.safetensors").into()
     });
@@ -55,6 +67,52 @@ pub(super) fn run(args: &Args) -> Result<()> {
             message: format!("`{}` is there already; `--force` replaces it", out.display()),
         });
     }
+    let bytes = match (args.rust, model) {
+        (true, Some(model)) => {
+            if args.precision.is_some() || args.math.is_some() {
+                return Err(Error::Config {
+                    field: "--rust".into(),
+                    message: "found --precision or --math beside a model file, expected them beside a run only: the \
+                              model has its own"
+                        .into(),
+                });
+            }
+            rust(&model, given, &out)?
+        }
+        (true, None) => {
+            let failed = |source| Error::Io { path: out.clone(), action: "write", source };
+            let folder = tempfile::tempdir().map_err(failed)?;
+            let file = folder.path().join("model.safetensors");
+            write(args, &checkpoint, &file)?;
+            rust(&read(&file)?, given, &out)?
+        }
+        (false, _) => write(args, &checkpoint, &out)?,
+    };
+    println!("wrote {} ({bytes} bytes)", out.display());
+    Ok(())
+}
+
+/// The bytes at `path` when it is a model file, not a checkpoint.
+fn model_file(path: &Path) -> Result<Option<Vec<u8>>> {
+    if path.is_dir() {
+        return Ok(None);
+    }
+    let bytes = read(path)?;
+    let checkpoint = matches!(Model::new(&bytes), Err(LoadError::Checkpoint));
+    Ok(if checkpoint { None } else { Some(bytes) })
+}
+
+/// Writes the Rust module of `model`; its bytes.
+fn rust(model: &[u8], source: &Path, out: &Path) -> Result<usize> {
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    let text = rwf_runtime::build::rust(model, &name)
+        .map_err(|e| Error::Model { path: source.into(), message: e.to_string() })?;
+    write_atomically(out, text.as_bytes())?;
+    Ok(text.len())
+}
+
+/// Writes the model of `checkpoint`; its bytes.
+fn write(args: &Args, checkpoint: &Path, out: &Path) -> Result<usize> {
     let precision = match args.precision {
         None => None,
         Some(Weights::Float(precision)) => Some(precision),
@@ -65,19 +123,18 @@ pub(super) fn run(args: &Args) -> Result<()> {
                     message: "found --math beside integers, expected none: their curves are tables of their own".into(),
                 });
             }
-            return integers(args, &checkpoint, &out, width);
+            return integers(args, checkpoint, out, width);
         }
     };
-    let report = task::export::run(&checkpoint, &out, precision, args.math)?;
+    let report = task::export::run(checkpoint, out, precision, args.math)?;
     match &report.found {
         Ok(found) => println!("{}", found.table),
         Err(why) => eprintln!("note: the error is not in the file, as the signal cannot be read: {why}"),
     }
-    println!("wrote {} ({} bytes)", out.display(), report.bytes);
-    Ok(())
+    Ok(report.bytes)
 }
 
-fn integers(args: &Args, checkpoint: &Path, out: &Path, width: Width) -> Result<()> {
+fn integers(args: &Args, checkpoint: &Path, out: &Path, width: Width) -> Result<usize> {
     let report = task::quantize::run(checkpoint, out, width, args.tune, false)?;
     match &report.found {
         Ok(found) => println!("in integers, {}", found.table),
@@ -86,14 +143,12 @@ fn integers(args: &Args, checkpoint: &Path, out: &Path, width: Width) -> Result<
     let percent = |v: f64| 100.0 * v;
     println!(
         "bits of each layer's weights: {}\nagainst the network in f32, of its range: RMS {:.3} %, largest {:.3} % \
-         (before fine-tuning {:.3} %, {:.3} %)\nwrote {} ({} bytes)",
+         (before fine-tuning {:.3} %, {:.3} %)",
         report.bits,
         percent(report.added.rms),
         percent(report.added.max),
         percent(report.untuned.rms),
         percent(report.untuned.max),
-        out.display(),
-        report.bytes
     );
-    Ok(())
+    Ok(report.bytes)
 }

@@ -9,6 +9,7 @@ mod fit;
 mod import;
 mod info;
 mod inspect;
+mod new_firmware;
 mod settings;
 mod shape;
 mod words;
@@ -23,9 +24,12 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use rwf_runtime::{LoadError, Model};
+use rwf_runtime::Model;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    evaluate::{self, Evaluate},
+};
 
 /// Fits coordinate networks with Random Weight Factorization to images, tables, sounds and arrays, and writes
 /// them as compact model files for microcontrollers and browsers.
@@ -50,6 +54,7 @@ enum Command {
     Import(import::Args),
     Compare(Box<compare::Args>),
     Inspect(inspect::Args),
+    NewFirmware(new_firmware::Args),
     Bench(bench::Args),
     Demo(demo::Args),
 }
@@ -64,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Compare(args) => compare::run(*args),
+        Command::NewFirmware(args) => new_firmware::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args),
@@ -95,14 +101,12 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })
 }
 
+/// A model in floats.
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
-    Model::new(bytes).map_err(|e| {
-        let message = match e {
-            LoadError::Integer => "is a network in integers: `rwf export` printed its error, and a device loads it as \
-                 rwf_runtime::IntegerModel; expected a model in f32 or f16"
-                .into(),
-            other => other.to_string(),
-        };
-        Error::Model { path: path.into(), message }
-    })
+    Model::new(bytes).map_err(|e| Error::Model { path: path.into(), message: e.to_string() })
+}
+
+/// A model in floats or integers.
+fn open_any<'a>(path: &Path, bytes: &'a [u8]) -> Result<Box<dyn Evaluate + 'a>> {
+    evaluate::open(bytes).map_err(|e| Error::Model { path: path.into(), message: e.to_string() })
 }
