@@ -1,4 +1,4 @@
-//! Models made at build time: constants in a program, written by [`build`](crate::build) or `rwf export --rust`, without
+//! Models made at build time: constants in a program, written by `rwf_runtime::build` or `rwf export --rust`, without
 //! a header to read. Same kernels, same bits as the file they were made from.
 //!
 //! The parts below are what such a program hands over in a `static`; what does not fit together does not compile.
