@@ -13,6 +13,8 @@ const MODULES: [&str; 2] = ["rwf.wasm", "rwf-simd.wasm"];
 const INTEGERS: &str = "rwf-integers.wasm";
 /// A module without a model has at most this many bytes.
 const MOST_BYTES: usize = 26 * 1024;
+/// The one for integers brings the tables of its curves.
+const MOST_BYTES_INTEGERS: usize = 28 * 1024;
 
 fn module(name: &str) -> Vec<u8> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/wasm");
@@ -155,7 +157,8 @@ fn what_is_not_in_order_is_refused_by_a_code() {
 fn modules_are_small_import_nothing_and_cannot_panic() {
     for name in MODULES.into_iter().chain([INTEGERS]) {
         let bytes = module(name);
-        assert!(bytes.len() <= MOST_BYTES, "{name}: {} bytes", bytes.len());
+        let most = if name == INTEGERS { MOST_BYTES_INTEGERS } else { MOST_BYTES };
+        assert!(bytes.len() <= most, "{name}: {} bytes", bytes.len());
         let module = Module::new(&Engine::default(), &bytes[..]).unwrap();
         let imports: Vec<_> = module.imports().map(|i| i.name().to_owned()).collect();
         assert!(imports.is_empty(), "{name} imports {imports:?}");

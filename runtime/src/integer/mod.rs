@@ -280,8 +280,9 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
     }
 }
 
-/// One dense layer and its activation, `[inputs] -> [outputs]`; of `x` the order may change.
-#[inline(always)]
+/// One dense layer and its activation, `[inputs] -> [outputs]`; of `x` the order may change. Once in the program, whoever
+/// calls it.
+#[inline(never)]
 fn layer<const USES: u32>(dense: &Dense<'_>, x: &mut [i16], y: &mut [i16], activation: Activation, fraction: i32) {
     match dense {
         Dense::Wide(dense) => {
@@ -306,9 +307,7 @@ fn layer<const USES: u32>(dense: &Dense<'_>, x: &mut [i16], y: &mut [i16], activ
     }
 }
 
-/// Two encoders of the same features, apart from [`layer`]'s one place in a loop so that a network without a gate is not
-/// slowed down by theirs.
-#[inline(never)]
+/// Two encoders of the same features.
 fn encode<const USES: u32>(
     encoders: &[Dense<'_>; 2],
     features: &mut [i16],
