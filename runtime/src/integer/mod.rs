@@ -280,9 +280,8 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
     }
 }
 
-/// One dense layer and its activation, `[inputs] -> [outputs]`; of `x` the order may change. Once in the program, whoever
-/// calls it.
-#[inline(never)]
+/// One dense layer and its activation, `[inputs] -> [outputs]`; of `x` the order may change.
+#[inline(always)]
 fn layer<const USES: u32>(dense: &Dense<'_>, x: &mut [i16], y: &mut [i16], activation: Activation, fraction: i32) {
     match dense {
         Dense::Wide(dense) => {
@@ -307,7 +306,8 @@ fn layer<const USES: u32>(dense: &Dense<'_>, x: &mut [i16], y: &mut [i16], activ
     }
 }
 
-/// Two encoders of the same features.
+/// Two encoders of the same features, apart from the loop over layers, whose code is that of a network without a gate.
+#[inline(never)]
 fn encode<const USES: u32>(
     encoders: &[Dense<'_>; 2],
     features: &mut [i16],
