@@ -1,5 +1,5 @@
-//! For build scripts, on the host: a model file as a Rust module with a `static` [`Model`](crate::Model) or
-//! [`IntegerModel`](crate::IntegerModel), so that a program holds no file and no reader of files.
+//! For build scripts, on the host: a model file as a Rust module with a `static` [`Model`] or
+//! [`IntegerModel`], so that a program holds no file and no reader of files.
 //!
 //! In `Cargo.toml` the crate stands twice, the second time with this feature:
 //!
