@@ -8,7 +8,7 @@ use crate::{
     engine::{self, DeviceChoice, EngineChoice},
     error::{Error, Result},
     network::Parameterization,
-    task::compare::{Experiment, ImageOptions, Options, Row, ShapeOptions, run as compare},
+    task::compare::{Experiment, ImageOptions, Options, RenderOptions, Row, ShapeOptions, run as compare},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -18,6 +18,7 @@ const EXAMPLES: &str = "Examples:
   rwf compare image --photos photos/ --texts 4 --rows gaussian,siren
   rwf compare landscape -o landscape
   rwf compare shape --mesh bunny.obj --params plain,aa,wn,rwf
+  rwf compare render --params plain,aa,wn,rwf
 
 The folder holds report.html (self-contained), report.md with figures/, results.csv, and trials/
 with each training. The same command again goes on where it was stopped.";
@@ -83,6 +84,20 @@ enum Which {
         #[command(flatten)]
         common: Common,
     },
+    /// Photographs of a scene from known places, measured at views held out
+    Render {
+        /// Folder of photographs with transforms_train.json [default: a scene made by the program]
+        #[arg(long, value_name = "FOLDER")]
+        views: Option<PathBuf>,
+        /// Pixels along the longer side
+        #[arg(long, default_value_t = 64)]
+        size: usize,
+        /// Architectures and mappings: mlp, pe, gaussian, modified-mlp
+        #[arg(long, value_delimiter = ',', default_value = "mlp,pe,gaussian", value_name = "ROWS")]
+        rows: Vec<Row>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// What is none of them, so that the answer can name them all
     #[command(external_subcommand)]
     Unknown(Vec<String>),
@@ -132,9 +147,13 @@ pub(super) fn run(args: Args) -> Result<()> {
         }
         Which::Siren { common } => ("siren", Experiment::Siren, common),
         Which::Shape { mesh, rows, common } => ("shape", Experiment::Shape(ShapeOptions { mesh, rows }), common),
+        Which::Render { views, size, rows, common } => {
+            ("render", Experiment::Render(RenderOptions { views, size, rows }), common)
+        }
         Which::Unknown(words) => {
             let found = words.first().map_or("", String::as_str);
-            let message = format!("found `{found}`, expected regression, landscape, sweep, image, siren or shape");
+            let message =
+                format!("found `{found}`, expected regression, landscape, sweep, image, siren, shape or render");
             return Err(Error::Config { field: "experiment".into(), message });
         }
     };

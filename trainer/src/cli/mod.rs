@@ -10,6 +10,7 @@ mod import;
 mod info;
 mod inspect;
 mod new_firmware;
+mod render;
 mod settings;
 mod shape;
 mod words;
@@ -53,6 +54,7 @@ enum Command {
     Export(export::Args),
     Import(import::Args),
     Compare(Box<compare::Args>),
+    Render(Box<render::Args>),
     Inspect(inspect::Args),
     NewFirmware(new_firmware::Args),
     Bench(bench::Args),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Render(args) => render::run(*args),
         Command::Compare(args) => compare::run(*args),
         Command::NewFirmware(args) => new_firmware::run(&args),
         Command::Bench(args) => bench::run(&args),

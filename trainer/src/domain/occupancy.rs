@@ -7,7 +7,9 @@ use super::Region;
 use crate::rng::Rng;
 
 /// What a maximum keeps from one look to the next.
-const DECAY: f32 = 0.95;
+const DECAY: f32 = 0.9;
+/// Where a maximum starts, in units of the threshold: a few looks at nothing, and a cell is empty.
+const START: f32 = 1.5;
 /// Share of a new look in the mean.
 const SHARE: f32 = 0.3;
 
@@ -41,7 +43,7 @@ impl Occupancy {
             scale: region.size().map(|s| side as f32 / s),
             threshold,
             possible: vec![true; cells],
-            peak: vec![10.0 * threshold; cells],
+            peak: vec![START * threshold; cells],
             mean: vec![0.0; cells],
             occupied: vec![0; cells.div_ceil(64)],
         };

@@ -9,5 +9,6 @@ pub mod inspect;
 pub mod observed;
 pub mod peers;
 pub mod quantize;
+pub mod render;
 pub mod reopen;
 pub mod shape;

@@ -42,7 +42,7 @@ use crate::{
     export::{self, Description},
     file::write_atomically,
     fold::{Normalization, fold_with_head},
-    network::{ActivationKind, Network},
+    network::{ActivationKind, Network, Parameter},
     plot::{self, CurvePoint},
     rng::Rng,
     train::{
@@ -105,6 +105,19 @@ pub trait Observed: Sized {
     /// # Errors
     /// A file that cannot be written.
     fn pictures(&mut self, model: &dyn Evaluator, findings: &Self::Findings, folder: &RunFolder) -> Result<()>;
+
+    /// What [`Observed::gather`] knows beside the network and the step, for the checkpoint: named numbers.
+    fn state(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// Takes up what [`Observed::state`] gave.
+    ///
+    /// # Errors
+    /// Numbers that are missing, or not of this signal.
+    fn restore(&mut self, _state: &[Parameter]) -> Result<()> {
+        Ok(())
+    }
 
     /// Points in physical units, `[n, inputs]`, at which integers are calibrated; none: all over the domain.
     fn calibration(&self) -> Option<Vec<f32>> {
@@ -372,6 +385,7 @@ impl<T: Observed> Watch<T> {
             signal_hash: subject.hash,
             parameters: engine.parameters()?,
             moments: engine.moments()?,
+            state: self.task.state(),
         };
         checkpoint.write(&self.folder.checkpoint())
     }
@@ -430,7 +444,7 @@ fn columns<T: Observed>(task: &T) -> Vec<String> {
 pub(super) fn start<S: SignalRecord>(
     config: &RunConfig<S>,
     normalization: &Normalization,
-) -> Result<(Network, Vec<crate::network::Parameter>)> {
+) -> Result<(Network, Vec<Parameter>)> {
     let mut rng = Rng::new(config.training.seed).stream("network");
     Network::new(&config.network, normalization.input_centre.len(), normalization.output_centre.len(), &mut rng)
 }
@@ -445,7 +459,7 @@ pub(super) fn load(bytes: &[u8]) -> Result<Model<'_>> {
 /// A checkpoint of another task, or a signal that is gone or has changed.
 pub(super) fn open_checkpoint<T: Observed>(path: &Path) -> Result<(Checkpoint<T::Record>, T)> {
     let checkpoint = Checkpoint::<T::Record>::read(path)?;
-    let task = T::open(&checkpoint.config)?;
+    let mut task = T::open(&checkpoint.config)?;
     let (found, expected) = (task.subject().hash, checkpoint.signal_hash);
     let bad = |message: String| Error::Checkpoint { path: path.into(), message };
     if found != expected {
@@ -457,6 +471,7 @@ pub(super) fn open_checkpoint<T: Observed>(path: &Path) -> Result<(Checkpoint<T:
     if task.subject().normalization != checkpoint.normalization {
         return Err(bad("was made by a version of this program that scales the signal in another way".into()));
     }
+    task.restore(&checkpoint.state)?;
     Ok((checkpoint, task))
 }
 

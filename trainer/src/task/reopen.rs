@@ -7,6 +7,7 @@ use toml::Table;
 use super::{
     fit::Fit,
     observed::{Findings, Observed, open_checkpoint},
+    render::{Render, RenderConfig},
     shape::{Shape, ShapeConfig},
 };
 use crate::{
@@ -66,6 +67,7 @@ pub(super) fn reopen(path: &Path, checkpoint: &Checkpoint<Table>) -> Result<Box<
     match checkpoint.task.as_str() {
         SignalConfig::TASK => open::<Fit>(path),
         ShapeConfig::TASK => open::<Shape>(path),
+        RenderConfig::TASK => open::<Render>(path),
         other => {
             let message = format!("is of a run of `rwf {other}`, which this version does not know");
             Err(Error::Checkpoint { path: path.into(), message })

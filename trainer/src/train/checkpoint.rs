@@ -18,6 +18,8 @@ use crate::{
 const VERSION: &str = "1";
 /// Prefix of the names of moments.
 const MOMENT: &str = "adam.";
+/// Prefix of the names of a task's own state.
+const STATE: &str = "state.";
 
 /// A run at the end of a step, on a signal recorded as `S`.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub struct Checkpoint<S = SignalConfig> {
     pub parameters: Vec<Parameter>,
     /// Adam's moments.
     pub moments: Vec<Parameter>,
+    /// What the task knows beside the network.
+    pub state: Vec<Parameter>,
 }
 
 mod word {
@@ -74,8 +78,9 @@ impl<S: SignalRecord> Checkpoint<S> {
             put(key::GRID, grid.clone());
         }
         put(key::PROVENANCE, self.description.provenance.clone());
-        let tensors: Vec<Stored> =
+        let mut tensors: Vec<Stored> =
             self.parameters.iter().chain(&self.moments).map(|p| Stored::f32(&p.name, &p.shape, &p.values)).collect();
+        tensors.extend(self.state.iter().map(|p| Stored::f32(format!("{STATE}{}", p.name), &p.shape, &p.values)));
         write_atomically(path, &container::write(&tensors, &words))
     }
 
@@ -119,6 +124,8 @@ impl<S: SignalRecord> Checkpoint<S> {
         let config = RunConfig::from_toml(&get(word::CONFIG)?).map_err(|e| bad(e.to_string()))?;
         let normalization = serde_json::from_str(&get(word::NORMALIZATION)?)
             .map_err(|e| bad(format!("`{}`: {e}", word::NORMALIZATION)))?;
+        let (mut state, tensors): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|p| p.name.starts_with(STATE));
+        state.iter_mut().for_each(|p: &mut Parameter| _ = p.name.drain(..STATE.len()));
         let (moments, parameters) = tensors.into_iter().partition(|p| p.name.starts_with(MOMENT));
         Ok(Self {
             task,
@@ -137,6 +144,7 @@ impl<S: SignalRecord> Checkpoint<S> {
             signal_hash: number(word::SIGNAL_HASH, 16)?,
             parameters,
             moments,
+            state,
         })
     }
 }

@@ -3,6 +3,7 @@
 mod image;
 mod landscape;
 mod regression;
+mod render;
 mod rows;
 mod shape;
 mod siren;
@@ -16,6 +17,7 @@ use std::{
 use candle_core::Device;
 
 pub use image::ImageOptions;
+pub use render::RenderOptions;
 pub use rows::Row;
 pub use shape::ShapeOptions;
 
@@ -44,6 +46,8 @@ pub enum Experiment {
     Siren,
     /// Occupancy of a solid (Tancik et al. 2020).
     Shape(ShapeOptions),
+    /// Photographs of a scene from known places.
+    Render(RenderOptions),
 }
 
 /// What all experiments have in common.
@@ -110,6 +114,7 @@ pub fn run(
         Experiment::Image(image) => image::plan(options, image)?,
         Experiment::Siren => siren::plan(options)?,
         Experiment::Shape(shape) => shape::plan(options, shape)?,
+        Experiment::Render(render) => render::plan(options, render)?,
     };
     make(&options.folder)?;
     let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::compare::cores() } else { 1 });
