@@ -36,6 +36,9 @@ pub(crate) fn apply_of<const USES: u32>(backend: MathBackend, activation: Activa
         MathBackend::Micromath if uses::has(USES, uses::math(MathBackend::Micromath)) => {
             apply_with::<Micromath, USES>(activation, values);
         }
+        #[cfg(feature = "host")]
+        _ => crate::host::widest(Apply::<USES> { activation, values }),
+        #[cfg(not(feature = "host"))]
         _ => apply_with::<Polynomial, USES>(activation, values),
     }
 }
@@ -47,10 +50,44 @@ pub fn sin_cos_turns(backend: MathBackend, sin: &mut [f32], cos: &mut [f32]) {
         MathBackend::Libm => sin_cos_with::<Libm>(sin, cos),
         #[cfg(feature = "micromath")]
         MathBackend::Micromath => sin_cos_with::<Micromath>(sin, cos),
+        #[cfg(feature = "host")]
+        _ => crate::host::widest(SinCos { sin, cos }),
+        #[cfg(not(feature = "host"))]
         _ => sin_cos_with::<Polynomial>(sin, cos),
     }
 }
 
+/// This crate's own routines by the widest vectors.
+#[cfg(feature = "host")]
+struct Apply<'a, const USES: u32> {
+    activation: Activation,
+    values: &'a mut [f32],
+}
+
+#[cfg(feature = "host")]
+impl<const USES: u32> crate::host::Work for Apply<'_, USES> {
+    #[inline(always)]
+    fn work<S: pulp::Simd>(self, _: S) {
+        apply_with::<Polynomial, USES>(self.activation, self.values);
+    }
+}
+
+/// Sines and cosines likewise.
+#[cfg(feature = "host")]
+struct SinCos<'a> {
+    sin: &'a mut [f32],
+    cos: &'a mut [f32],
+}
+
+#[cfg(feature = "host")]
+impl crate::host::Work for SinCos<'_> {
+    #[inline(always)]
+    fn work<S: pulp::Simd>(self, _: S) {
+        sin_cos_with::<Polynomial>(self.sin, self.cos);
+    }
+}
+
+#[cfg_attr(feature = "host", inline(always))]
 fn apply_with<M: Math, const USES: u32>(activation: Activation, values: &mut [f32]) {
     match activation {
         Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
@@ -72,6 +109,7 @@ fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
     }
 }
 
+#[cfg_attr(feature = "host", inline(always))]
 fn sin_cos_with<M: Math>(sin: &mut [f32], cos: &mut [f32]) {
     for (s, c) in sin.iter_mut().zip(cos) {
         let t = *s;

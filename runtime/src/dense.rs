@@ -143,14 +143,16 @@ impl Dense<'_> {
         }
         match self.kernel {
             Values::Aligned(kernel) if uses::has(USES, uses::precision(Precision::F32)) => {
-                accumulate(kernel, y.len(), x, y);
+                accumulate(kernel, y.len(), x, y, A::FUSED);
             }
             kernel if PANELS && uses::has(USES, uses::UNALIGNED | uses::precision(Precision::F16)) => {
-                widened(kernel, x, y);
+                widened(kernel, x, y, A::FUSED);
             }
-            Values::Single(kernel) if uses::has(USES, uses::UNALIGNED) => accumulate(kernel, y.len(), x, y),
+            Values::Single(kernel) if uses::has(USES, uses::UNALIGNED) => {
+                accumulate(kernel, y.len(), x, y, A::FUSED);
+            }
             Values::Half(kernel) if uses::has(USES, uses::precision(Precision::F16)) => {
-                accumulate(kernel, y.len(), x, y);
+                accumulate(kernel, y.len(), x, y, A::FUSED);
             }
             _ => {}
         }
@@ -163,7 +165,7 @@ const PANELS: bool = cfg!(all(target_arch = "arm", target_abi = "eabihf"));
 
 /// Adds x·kernel to what `y` holds, block by block of weights made f32 first.
 #[inline(never)]
-fn widened<const L: usize>(kernel: Values<'_>, x: &[[f32; L]], y: &mut [[f32; L]]) {
+fn widened<const L: usize>(kernel: Values<'_>, x: &[[f32; L]], y: &mut [[f32; L]], fused: bool) {
     let outputs = y.len();
     let mut panel = [[0.0; COLUMNS]; ROWS];
     for (c, y) in y.chunks_mut(COLUMNS).enumerate() {
@@ -176,7 +178,7 @@ fn widened<const L: usize>(kernel: Values<'_>, x: &[[f32; L]], y: &mut [[f32; L]
                     Values::Half(kernel) => widen(kernel, start, row),
                 }
             }
-            accumulate(panel.as_flattened(), COLUMNS, x, y);
+            accumulate(panel.as_flattened(), COLUMNS, x, y, fused);
         }
     }
 }
@@ -200,7 +202,23 @@ fn widen<E: Element>(kernel: &[E], start: usize, row: &mut [f32; COLUMNS]) {
 
 /// Adds x·kernel to what `y` holds; rows of the kernel are `stride` apart.
 #[inline(never)]
-fn accumulate<E: Element, const L: usize>(kernel: &[E], stride: usize, x: &[[f32; L]], y: &mut [[f32; L]]) {
+fn accumulate<E: Element, const L: usize>(
+    kernel: &[E],
+    stride: usize,
+    x: &[[f32; L]],
+    y: &mut [[f32; L]],
+    fused: bool,
+) {
+    #[cfg(feature = "host")]
+    crate::host::accumulate(kernel, stride, x, y, fused);
+    #[cfg(not(feature = "host"))]
+    narrow(kernel, stride, x, y, fused);
+}
+
+/// The same where there is no choosing of vectors.
+#[cfg(not(feature = "host"))]
+#[inline(always)]
+fn narrow<E: Element, const L: usize>(kernel: &[E], stride: usize, x: &[[f32; L]], y: &mut [[f32; L]], _: bool) {
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     let (done, y) = arm(kernel, stride, x, y);
     #[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
@@ -223,7 +241,7 @@ fn accumulate<E: Element, const L: usize>(kernel: &[E], stride: usize, x: &[[f32
 }
 
 /// As many outputs as the kernels of [`crate::arm::float`] do; how many, and what is left.
-#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+#[cfg(all(not(feature = "host"), target_arch = "arm", target_abi = "eabihf"))]
 #[inline(always)]
 fn arm<'y, E: Element, const L: usize>(
     kernel: &[E],
@@ -265,7 +283,7 @@ fn arm<'y, E: Element, const L: usize>(
 
 /// `B` outputs at a time, so that what they add up stays in registers and a row's weights are read together; how many
 /// are done, and what is left.
-#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
+#[cfg(not(any(feature = "host", all(target_arch = "arm", target_abi = "eabihf"))))]
 #[inline(always)]
 fn blocked<'y, E: Element, const L: usize, const B: usize>(
     kernel: &[E],

@@ -2,7 +2,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(feature = "build")]
+#[cfg(any(feature = "build", feature = "host"))]
 extern crate std;
 
 pub mod activation;
@@ -19,6 +19,8 @@ pub mod error;
 pub mod fixed;
 pub mod format;
 mod header;
+#[cfg(feature = "host")]
+mod host;
 pub mod integer;
 mod json;
 mod load;

@@ -16,7 +16,11 @@ use crate::{
 
 /// Points of the widest tile; a microcontroller has no registers for more than [`NARROW`], and a WebAssembly module is to
 /// be small.
-const WIDE: usize = if cfg!(any(target_os = "none", target_family = "wasm")) { NARROW } else { 16 };
+const WIDE: usize = match () {
+    () if cfg!(any(target_os = "none", target_family = "wasm")) => NARROW,
+    () if cfg!(feature = "host") => 32,
+    () => 16,
+};
 /// Points of the narrow tile, for cores with few registers.
 const NARROW: usize = 4;
 
@@ -151,7 +155,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
     /// [`EvalError`] when a slice has the wrong length; `y` is then untouched.
     pub fn eval(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), EvalError> {
         self.check_point(x.len(), y.len(), (scratch.len(), self.scratch_len()))?;
-        self.tiles::<1>(x, y, scratch);
+        self.tiles::<1, false>(x, y, scratch);
         Ok(())
     }
 
@@ -161,6 +165,20 @@ impl<'a, const USES: u32> Model<'a, USES> {
     /// # Errors
     /// [`EvalError`] when a slice has the wrong length; `y` is then untouched.
     pub fn eval_batch(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), EvalError> {
+        self.batch::<false>(x, y, scratch)
+    }
+
+    /// [`Model::eval_batch`] with product and sum of a dense layer rounded once, where the machine can: quicker, but other
+    /// bits than devices have.
+    ///
+    /// # Errors
+    /// As [`Model::eval_batch`].
+    #[cfg(feature = "fma")]
+    pub fn eval_batch_fused(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), EvalError> {
+        self.batch::<true>(x, y, scratch)
+    }
+
+    fn batch<const FUSED: bool>(&self, x: &[f32], y: &mut [f32], scratch: &mut [f32]) -> Result<(), EvalError> {
         let (inputs, outputs, need) = (self.inputs(), self.outputs(), self.scratch_len());
         if inputs == 0 || outputs == 0 || !x.len().is_multiple_of(inputs) {
             return Err(EvalError::InputLength);
@@ -171,9 +189,9 @@ impl<'a, const USES: u32> Model<'a, USES> {
         if scratch.len() < need {
             return Err(EvalError::ScratchLength);
         }
-        let (x, y) = if scratch.len() >= WIDE * need { self.tiles::<WIDE>(x, y, scratch) } else { (x, y) };
-        let (x, y) = if scratch.len() >= NARROW * need { self.tiles::<NARROW>(x, y, scratch) } else { (x, y) };
-        self.tiles::<1>(x, y, scratch);
+        let (x, y) = if scratch.len() >= WIDE * need { self.tiles::<WIDE, FUSED>(x, y, scratch) } else { (x, y) };
+        let (x, y) = if scratch.len() >= NARROW * need { self.tiles::<NARROW, FUSED>(x, y, scratch) } else { (x, y) };
+        self.tiles::<1, FUSED>(x, y, scratch);
         Ok(())
     }
 
@@ -195,7 +213,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
                 *x = inputs.get(sample * width + k).unwrap_or(0.0);
             }
             let mut problem = None;
-            let point = Points { x, inputs: width };
+            let point = Points::<false> { x, inputs: width };
             self.tile::<_, 1>(&point, scratch.as_chunks_mut().0, &mut |output, value| {
                 let expected = outputs.get(sample * self.outputs() + output).unwrap_or(0.0).to_bits();
                 let [value] = value;
@@ -212,7 +230,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
     }
 
     /// As many tiles of `L` points as there are; what is left comes back.
-    fn tiles<'x, 'y, const L: usize>(
+    fn tiles<'x, 'y, const L: usize, const FUSED: bool>(
         &self,
         mut x: &'x [f32],
         mut y: &'y mut [f32],
@@ -225,7 +243,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
                 break;
             }
             let Some((values, after)) = core::mem::take(&mut y).split_at_mut_checked(L * outputs) else { break };
-            self.tile::<_, L>(&Points { x: points, inputs }, scratch, &mut |output, lanes| {
+            self.tile::<_, L>(&Points::<FUSED> { x: points, inputs }, scratch, &mut |output, lanes| {
                 for (lane, value) in lanes.into_iter().enumerate() {
                     if let Some(slot) = values.get_mut(lane * outputs + output) {
                         *slot = value;

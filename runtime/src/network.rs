@@ -13,6 +13,9 @@ const NAN: u32 = 0x7fc0_0000;
 
 /// What the `L` numbers side by side mean: points of a tile, or a value with its derivatives.
 pub(crate) trait Algebra<const L: usize> {
+    /// Whether product and sum of a dense layer may be rounded once instead of each: other bits than those of devices.
+    const FUSED: bool = false;
+
     /// Coordinate `axis` of what is evaluated.
     fn seed(&self, axis: usize) -> [f32; L];
     /// A number that does not depend on the coordinates.
@@ -28,12 +31,14 @@ pub(crate) trait Algebra<const L: usize> {
 }
 
 /// `L` points, `[L, inputs]`.
-pub(crate) struct Points<'x> {
+pub(crate) struct Points<'x, const FUSED: bool = false> {
     pub(crate) x: &'x [f32],
     pub(crate) inputs: usize,
 }
 
-impl<const L: usize> Algebra<L> for Points<'_> {
+impl<const L: usize, const FUSED: bool> Algebra<L> for Points<'_, FUSED> {
+    const FUSED: bool = FUSED;
+
     #[inline(always)]
     fn seed(&self, axis: usize) -> [f32; L] {
         core::array::from_fn(|lane| self.x.get(lane * self.inputs + axis).copied().unwrap_or(0.0))

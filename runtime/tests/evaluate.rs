@@ -12,12 +12,27 @@ fn check(mut file: File, what: &str) {
     let bytes = file.bytes();
     let model = Model::new(&bytes).unwrap();
     let mut scratch = vec![f32::NAN; model.batch_scratch_len()];
-    // 23 points: one tile of 16, one of 4, three single ones.
-    let x = common::numbers(46, 1.5);
-    let mut y = vec![f32::NAN; 23 * 3];
+    // 39 points: tiles of 32 or of 16, one of 4, three single ones.
+    let x = common::numbers(78, 1.5);
+    let mut y = vec![f32::NAN; 39 * 3];
     model.eval_batch(&x, &mut y, &mut scratch).unwrap();
+    compare(&mut file, &x, &y, what);
+    #[cfg(feature = "fma")]
+    {
+        let mut fused = vec![f32::NAN; 39 * 3];
+        model.eval_batch_fused(&x, &mut fused, &mut scratch).unwrap();
+        compare(&mut file, &x, &fused, &format!("{what}, fused"));
+        let mut alone = [f32::NAN; 3];
+        for (x, together) in x.chunks_exact(2).zip(fused.chunks_exact(3)) {
+            model.eval_batch_fused(x, &mut alone, &mut scratch[..model.scratch_len()]).unwrap();
+            assert_eq!(alone.map(f32::to_bits)[..], together.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), "{what}");
+        }
+    }
+}
+
+fn compare(file: &mut File, x: &[f32], y: &[f32], what: &str) {
     for (x, y) in x.chunks_exact(2).zip(y.chunks_exact(3)) {
-        let expected = oracle(&mut file, &[f64::from(x[0]), f64::from(x[1])]);
+        let expected = oracle(file, &[f64::from(x[0]), f64::from(x[1])]);
         for (found, expected) in y.iter().zip(expected) {
             let error = (f64::from(*found) - expected).abs() / (1.0 + expected.abs());
             assert!(error < TOLERANCE, "{what}: {found} {expected}");

@@ -8,22 +8,24 @@ use crate::{
     network::Parameterization,
     task::{
         bench::{Timing, best_rate, cases},
-        peers::{self, PeerTiming},
+        inference::{self, InferenceTiming},
+        peers::{self, PeerInference, PeerTiming},
     },
 };
 
 /// Whom to race.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Against {
-    /// JAX and PyTorch, by our scripts
+    /// JAX and PyTorch, with --inference LiteRT, by our scripts
     Python,
 }
 
-/// Time training steps, engine beside engine, against the machine's matrix products
+/// Time training steps, engine beside engine, against the machine's matrix products; or the runtime's evaluation
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  rwf bench\n  rwf bench --cases a,e --threads 2 --params rwf,plain --seconds 5\n  \
-    rwf bench --engines fused --against python --python venv/bin/python\n\n\
+    rwf bench --engines fused --against python --python venv/bin/python\n  \
+    rwf bench --inference --against python --python venv/bin/python\n\n\
     The bound is the time of the step's matrix products alone at the best rate measured in this run."
 )]
 pub(super) struct Args {
@@ -42,7 +44,10 @@ pub(super) struct Args {
     /// Seconds for each engine, parameterization and case
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Time the same steps elsewhere, in the same run
+    /// Time the runtime's evaluation of one point and of 65,536 instead of training
+    #[arg(long, conflicts_with_all = ["cases", "engines", "params"])]
+    inference: bool,
+    /// Time the same elsewhere, in the same run
     #[arg(long)]
     against: Option<Against>,
     /// Python with the packages of trainer/benches/peers/requirements.txt
@@ -52,26 +57,26 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let bad = |field: &str, message: String| Err(Error::Config { field: field.into(), message });
-    let known = cases();
-    let letter = |name: &str| name.chars().next().unwrap_or_default();
-    if let Some(found) = args.cases.iter().find(|c| known.iter().all(|k| letter(k.name) != **c)) {
-        return bad("--cases", format!("found `{found}`, expected a, b, c, d, e"));
-    }
     if args.threads.contains(&0) {
         return bad("--threads", "found 0, expected at least 1".into());
     }
     if !(args.seconds > 0.0 && args.seconds < 3600.0) {
         return bad("--seconds", format!("found {}, expected above 0 and below 3600", args.seconds));
     }
+    if args.inference {
+        return infer(args);
+    }
+    let known = cases();
+    let letter = |name: &str| name.chars().next().unwrap_or_default();
+    if let Some(found) = args.cases.iter().find(|c| known.iter().all(|k| letter(k.name) != **c)) {
+        return bad("--cases", format!("found `{found}`, expected a, b, c, d, e"));
+    }
     println!(
         "{:<28} {:>7} {:<8} {:<10} {:>10} {:>10} {:>9} {:>10} {:>9} {:>6}",
         "case", "threads", "engine", "param", "median ms", "min ms", "GFLOP/s", "bound ms", "x bound", "steps"
     );
     for &threads in &args.threads {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|e| Error::Training(format!("cannot start {threads} threads: {e}")))?;
+        let pool = pool(threads)?;
         let mut ours = Vec::new();
         pool.install(|| -> Result<()> {
             let rate = best_rate();
@@ -89,6 +94,55 @@ pub(super) fn run(args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Times the runtime, and others beside it.
+fn infer(args: &Args) -> Result<()> {
+    println!("{:<22} {:>7} {:<20} {:>12} {:>12}", "case", "threads", "path", "median ns", "min ns");
+    for &threads in &args.threads {
+        let pool = pool(threads)?;
+        let mut ours = Vec::new();
+        for case in inference::cases() {
+            let timings = pool.install(|| case.run(args.seconds))?;
+            for t in timings.iter().filter(|t| threads == 1 || t.path == inference::Path::Threads) {
+                let (path, median, least) = (t.path.name(), t.median_ns, t.min_ns);
+                println!("{:<22} {threads:>7} {path:<20} {median:>12.1} {least:>12.1}", t.case);
+            }
+            ours.extend(timings);
+        }
+        if args.against == Some(Against::Python) {
+            let words: Vec<&str> = inference::cases().iter().filter_map(|c| c.name.split(' ').next()).collect();
+            let theirs = peers::inference(&args.python, &words, threads, args.seconds)?;
+            theirs.iter().for_each(|peer| print_inference(peer, &ours));
+        }
+    }
+    Ok(())
+}
+
+/// A peer's line, with how many times longer it took than we do for the same number of points in as many threads.
+fn print_inference(peer: &PeerInference, ours: &[InferenceTiming]) {
+    use inference::Path;
+    let one = peer.path == Path::Point.name();
+    let same = ours.iter().filter(|t| t.case.starts_with(&peer.case) && t.path.is_one_point() == one);
+    let comparable = same.filter(|t| one || (t.path == Path::Threads) == (peer.threads > 1));
+    let ratios: Vec<String> =
+        comparable.map(|t| format!("{:.2} times {}", peer.median_ns / t.median_ns, t.path.name())).collect();
+    println!(
+        "{:<22} {:>7} {:<20} {:>12.1} {:>12.1}   {}",
+        peer.case,
+        peer.threads,
+        format!("{}, {}", peer.peer, peer.path),
+        peer.median_ns,
+        peer.min_ns,
+        ratios.join(", ")
+    );
+}
+
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| Error::Training(format!("cannot start {threads} threads: {e}")))
 }
 
 fn print(t: &Timing) {

@@ -16,7 +16,7 @@ use crate::{
 
 const EXAMPLES: &str = "Examples:
   rwf shape bunny.obj                                   occupancy; bunny.safetensors and bunny.run/ in this folder
-  rwf shape part.stl --kind sdf --unit mm               signed distance in mm, a network of 9 KB
+  rwf shape part.stl --kind sdf --unit mm               signed distance in mm, a network of 6 KB
   rwf shape spot.obj --hidden 64 --precision f16 --steps 3000 -o small.safetensors
   rwf shape --resume bunny.run --steps 5000             goes on where the run stopped
 

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod decode;
 pub mod export;
 pub mod fit;
+pub mod inference;
 pub mod inspect;
 pub mod observed;
 pub mod peers;

@@ -30,6 +30,9 @@ use crate::{
 const ROOM: f64 = 1.1;
 /// Deviation of hard test points from the surface, over the side of the domain (Tancik et al. 2020).
 pub(super) const HARD: f64 = 0.01;
+/// Side of the cube that samples are drawn all over, over that of the domain: what the network is at a border that no sample
+/// lies beyond is anybody's guess, and pieces of surface stand there.
+const MARGIN: f64 = 1.1;
 /// Most test points of each kind while training.
 const MONITORED: usize = 1 << 14;
 /// Points of each surface for chamfer distance and normals.
@@ -100,7 +103,7 @@ pub fn defaults(kind: ShapeKind) -> Table {
             "
             [signal]
             kind = 'occupancy'
-            samples = 1048576
+            samples = 2097152
             eikonal = 0.0
             tested = 262144
             resolution = 128
@@ -136,19 +139,31 @@ pub fn defaults(kind: ShapeKind) -> Table {
             omega0 = 15.0
             omega0_first = 15.0
             [training]
-            steps = 4000
+            steps = 6000
             batch = 8192
             learning_rate = 1e-3
+            [export]
+            precision = 'f16'
             "
         }
     })
 }
 
-/// Shares of the samples and how far, in sides of the domain, they are from the surface; nowhere near: all over.
-pub(super) fn mixture(kind: ShapeKind) -> [(f64, Option<f64>); 3] {
+/// Where points are drawn.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// All over a cube, its side over that of the domain.
+    All(f64),
+    /// Off the surface by normal numbers with this deviation, over the side of the domain.
+    Near(f64),
+}
+
+/// Shares of the samples and where they are.
+pub(super) fn mixture(kind: ShapeKind) -> [(f64, Place); 3] {
+    use Place::{All, Near};
     match kind {
-        ShapeKind::Occupancy => [(0.4, None), (0.4, Some(HARD)), (0.2, Some(0.3 * HARD))],
-        ShapeKind::Sdf => [(0.3, None), (0.3, Some(0.03)), (0.4, Some(0.5 * HARD))],
+        ShapeKind::Occupancy => [(0.4, All(MARGIN)), (0.4, Near(HARD)), (0.2, Near(0.3 * HARD))],
+        ShapeKind::Sdf => [(0.3, All(MARGIN)), (0.3, Near(0.03)), (0.4, Near(0.5 * HARD))],
     }
 }
 
@@ -297,8 +312,8 @@ fn logit(p: f32) -> f32 {
 impl Test {
     /// The same for every seed, so that runs are measured alike.
     fn new(solid: &Solid, view: View, points: usize) -> Self {
-        let all = draw(solid, view, points, &[(1.0, None)], &Rng::new(0), "easy");
-        let near = draw(solid, view, points, &[(1.0, Some(HARD))], &Rng::new(0), "hard");
+        let all = draw(solid, view, points, &[(1.0, Place::All(1.0))], &Rng::new(0), "easy");
+        let near = draw(solid, view, points, &[(1.0, Place::Near(HARD))], &Rng::new(0), "hard");
         let with = |points: Vec<Point>| {
             let inside = points.par_iter().map(|&p| solid.inside(p)).collect();
             (points.iter().flat_map(|p| p.map(|c| c as f32).data.0[0]).collect(), inside)
@@ -312,12 +327,11 @@ pub(super) fn draw(
     solid: &Solid,
     view: View,
     points: usize,
-    mixture: &[(f64, Option<f64>)],
+    mixture: &[(f64, Place)],
     rng: &Rng,
     name: &str,
 ) -> Vec<Point> {
     let surface = Surface::new(solid.mesh());
-    let (lo, hi) = (view.centre - Point::repeat(view.half), view.centre + Point::repeat(view.half));
     let block = |n: usize| {
         let mut rng = rng.stream(&format!("{name} {n}"));
         let count = BLOCK.min(points - n * BLOCK);
@@ -328,8 +342,12 @@ pub(super) fn draw(
                 choice < 0.0
             });
             match part.or(mixture.last()) {
-                Some((_, Some(deviation))) => surface.near(deviation * 2.0 * view.half, &mut rng),
-                _ => uniform(lo, hi, &mut rng),
+                Some((_, Place::Near(deviation))) => surface.near(deviation * 2.0 * view.half, &mut rng),
+                Some((_, Place::All(side))) => {
+                    let reach = Point::repeat(side * view.half);
+                    uniform(view.centre - reach, view.centre + reach, &mut rng)
+                }
+                None => unreachable!("a mixture has parts"),
             }
         };
         (0..count).map(one).collect::<Vec<_>>()
@@ -501,11 +519,19 @@ impl Observed for Shape {
                 })
                 .collect()
         };
+        // The logit has a slope wherever the occupancy itself is flat.
+        let level = |points: &[Point]| -> Vec<f64> {
+            let probability = |v: f64| -f64::from(logit((0.5 - v) as f32));
+            match self.record.kind {
+                ShapeKind::Occupancy => network(points).into_iter().map(probability).collect(),
+                ShapeKind::Sdf => network(points),
+            }
+        };
         let march = self.march();
         let caption = format!("network: IoU {:.4}, near the surface {:.4}", found.easy, found.hard);
         let pair = vec![
             (self.solid.mesh().name.clone(), self.view.mesh(&self.solid)),
-            (caption, self.view.field(&network, march)),
+            (caption, self.view.field(&level, march)),
         ];
         plot::save_png(&folder.file(RENDER), &plot::sheet(&[pair])?)?;
         let rows: Vec<Vec<_>> = [("mesh", None), ("network, outline of the mesh", Some(&truth))]
