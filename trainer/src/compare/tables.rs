@@ -160,7 +160,7 @@ impl<'a> Results<'a> {
             text += &format!(
                 "{},{},{},{},{},{},{},{:e},{},{},{:.4}\n",
                 t.row.replace(',', ";"),
-                t.problem,
+                t.problem.replace(',', ";"),
                 t.method(),
                 t.rate_factor,
                 t.training.learning_rate,
