@@ -14,6 +14,7 @@
 //!                     +-> fold -> export -> model file -> rwf_runtime
 //! ```
 
+pub mod baseline;
 pub mod cli;
 pub mod compare;
 pub mod config;

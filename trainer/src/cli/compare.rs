@@ -8,7 +8,7 @@ use crate::{
     engine::{self, DeviceChoice, EngineChoice},
     error::{Error, Result},
     network::Parameterization,
-    task::compare::{Experiment, ImageOptions, Options, RenderOptions, Row, ShapeOptions, run as compare},
+    task::compare::{CtOptions, Experiment, ImageOptions, Options, RenderOptions, Row, ShapeOptions, run as compare},
 };
 
 const EXAMPLES: &str = "Examples:
@@ -19,6 +19,7 @@ const EXAMPLES: &str = "Examples:
   rwf compare landscape -o landscape
   rwf compare shape --mesh bunny.obj --params plain,aa,wn,rwf
   rwf compare render --params plain,aa,wn,rwf
+  rwf compare ct --params plain,rwf --rows gaussian
 
 The folder holds report.html (self-contained), report.md with figures/, results.csv, and trials/
 with each training. The same command again goes on where it was stopped.";
@@ -98,6 +99,23 @@ enum Which {
         #[command(flatten)]
         common: Common,
     },
+    /// A slice from 20 of its projections, measured by its pixels
+    Ct {
+        /// Phantom [default: another Shepp-Logan head for every seed]
+        #[arg(long, value_name = "PATH")]
+        phantom: Option<PathBuf>,
+        /// Pixels along a side [default: 128, quick: 64]
+        #[arg(long)]
+        size: Option<usize>,
+        /// Parallel angles
+        #[arg(long, default_value_t = 20)]
+        angles: usize,
+        /// Architectures and mappings: mlp, pe, gaussian, modified-mlp
+        #[arg(long, value_delimiter = ',', default_value = "mlp,pe,gaussian", value_name = "ROWS")]
+        rows: Vec<Row>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// What is none of them, so that the answer can name them all
     #[command(external_subcommand)]
     Unknown(Vec<String>),
@@ -150,10 +168,13 @@ pub(super) fn run(args: Args) -> Result<()> {
         Which::Render { views, size, rows, common } => {
             ("render", Experiment::Render(RenderOptions { views, size, rows }), common)
         }
+        Which::Ct { phantom, size, angles, rows, common } => {
+            ("ct", Experiment::Ct(CtOptions { phantom, size, angles, rows }), common)
+        }
         Which::Unknown(words) => {
             let found = words.first().map_or("", String::as_str);
             let message =
-                format!("found `{found}`, expected regression, landscape, sweep, image, siren, shape or render");
+                format!("found `{found}`, expected regression, landscape, sweep, image, siren, shape, render or ct");
             return Err(Error::Config { field: "experiment".into(), message });
         }
     };

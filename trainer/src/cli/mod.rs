@@ -2,6 +2,7 @@
 
 mod bench;
 mod compare;
+mod ct;
 mod demo;
 mod eval;
 mod export;
@@ -55,6 +56,7 @@ enum Command {
     Import(import::Args),
     Compare(Box<compare::Args>),
     Render(Box<render::Args>),
+    Ct(Box<ct::Args>),
     Inspect(inspect::Args),
     NewFirmware(new_firmware::Args),
     Bench(bench::Args),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Render(args) => render::run(*args),
+        Command::Ct(args) => ct::run(*args),
         Command::Compare(args) => compare::run(*args),
         Command::NewFirmware(args) => new_firmware::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -1,11 +1,13 @@
-//! 2 Where we look: rays of a camera, where space may be empty, and samples along rays.
+//! 2 Where we look: rays of a camera or a scanner, where space may be empty, and samples along rays.
 
+mod beam;
 mod bundle;
 mod camera;
 mod march;
 mod occupancy;
 mod region;
 
+pub use beam::{Beam, Chord, Extent, Scanner};
 pub use bundle::{Bundle, Frame, Span};
 pub(crate) use camera::look_at;
 pub use camera::{Camera, Ray};

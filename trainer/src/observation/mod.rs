@@ -2,9 +2,11 @@
 //! the points themselves are [`Samples`](crate::engine::Samples).
 
 mod distance;
+mod line;
 mod picture;
 mod volume;
 
 pub use distance::SignedDistance;
+pub use line::{Along, LineIntegrals};
 pub use picture::Picture;
 pub use volume::{Background, Empty, Pixel, Rays, VALUES, composite};

@@ -5,6 +5,7 @@ mod colour;
 mod comparison;
 mod heat;
 mod loss;
+mod scan;
 mod solid;
 mod views;
 
@@ -21,6 +22,7 @@ pub use chart::{Chart, Line, Spacing, Stroke, mosaic};
 pub use comparison::{comparison, sheet};
 pub use heat::{HeatMap, Surface};
 pub use loss::{CurvePoint, loss_curve};
+pub use scan::{grey, signed};
 pub use solid::{Field, March, View};
 pub use views::{ViewPanels, rgb, views};
 

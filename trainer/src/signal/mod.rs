@@ -4,6 +4,7 @@ mod array;
 mod audio;
 mod image;
 mod random_field;
+pub mod scan;
 pub mod shape;
 mod square;
 mod table;

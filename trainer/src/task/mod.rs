@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod ct;
 pub mod decode;
 pub mod export;
 pub mod fit;

@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::Table;
 
 use super::{
+    ct::{Ct, CtConfig},
     fit::Fit,
     observed::{Findings, Observed, open_checkpoint},
     render::{Render, RenderConfig},
@@ -67,6 +68,7 @@ pub(super) fn reopen(path: &Path, checkpoint: &Checkpoint<Table>) -> Result<Box<
     match checkpoint.task.as_str() {
         SignalConfig::TASK => open::<Fit>(path),
         ShapeConfig::TASK => open::<Shape>(path),
+        CtConfig::TASK => open::<Ct>(path),
         RenderConfig::TASK => open::<Render>(path),
         other => {
             let message = format!("is of a run of `rwf {other}`, which this version does not know");

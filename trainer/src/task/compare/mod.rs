@@ -1,5 +1,6 @@
 //! The paper's experiments, each a file: which trainings, on which data, and what the report says of them.
 
+mod ct;
 mod image;
 mod landscape;
 mod regression;
@@ -16,6 +17,7 @@ use std::{
 
 use candle_core::Device;
 
+pub use ct::CtOptions;
 pub use image::ImageOptions;
 pub use render::RenderOptions;
 pub use rows::Row;
@@ -48,6 +50,8 @@ pub enum Experiment {
     Shape(ShapeOptions),
     /// Photographs of a scene from known places.
     Render(RenderOptions),
+    /// A slice from its projections (Tancik et al. 2020).
+    Ct(CtOptions),
 }
 
 /// What all experiments have in common.
@@ -115,6 +119,7 @@ pub fn run(
         Experiment::Siren => siren::plan(options)?,
         Experiment::Shape(shape) => shape::plan(options, shape)?,
         Experiment::Render(render) => render::plan(options, render)?,
+        Experiment::Ct(ct) => ct::plan(options, ct)?,
     };
     make(&options.folder)?;
     let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::compare::cores() } else { 1 });
