@@ -73,6 +73,11 @@ fn every_experiment_writes_its_report() {
             "--size 16 --texts 1 --quick --lr-factors 0.5,1",
             &["natural: SIREN", "text: MLP, PE", "figures/natural.png", "figures/text.png", "best learning rate"],
         ),
+        (
+            "ct",
+            "--size 16 --quick --rows pe,gaussian",
+            &["filtered back-projection", "SIRT", "MLP, PE", "figures/slices.png"],
+        ),
     ] {
         bench.ok(&format!("compare {name} -o {name} {more} --steps 4 --seeds 1 --params plain,rwf -q"));
         let text = fs::read_to_string(bench.path(name).join("report.md")).unwrap();
@@ -103,6 +108,8 @@ fn bad_input_is_told_and_leaves_nothing() {
         ("compare image --size 17", "even"),
         ("compare image", "--photos"),
         ("compare image --quick --rows cnn", "gaussian"),
+        ("compare ct --angles 0", "signal.angles"),
+        ("compare ct --phantom gone.dcm", "gone.dcm"),
         ("inspect gone.run", "gone.run"),
     ] {
         bench.refused(line, &[word]);
