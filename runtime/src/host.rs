@@ -84,6 +84,9 @@ impl<E: Element, const L: usize> Product<'_, E, L> {
             self.outputs::<4, FMA>(&mut done);
             self.outputs::<3, FMA>(&mut done);
         } else if !S::IS_SCALAR && L.is_multiple_of(VECTORS * S::F32_LANES) {
+            if S::REGISTER_COUNT > 16 {
+                self.points::<S, { 2 * OUTPUTS }, FMA>(simd, &mut done);
+            }
             self.points::<S, OUTPUTS, FMA>(simd, &mut done);
             self.points::<S, 1, FMA>(simd, &mut done);
         }

@@ -185,7 +185,8 @@ impl Case {
 
 /// The best rate of matrix products with the threads of the pool at hand, in 10^9 operations a second.
 pub fn best_rate() -> f64 {
-    [(256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 256, 256)]
+    // The first is a tile of ours through a layer of case (b); large ones suit the library.
+    [(96, 256, 256), (256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (2048, 256, 256)]
         .into_iter()
         .map(|shape| peak(shape, Duration::from_millis(400)))
         .fold(0.0, f64::max)
