@@ -4,12 +4,14 @@
 
 use rwf_runtime::math::{Math, Polynomial};
 
+use super::wide::{Number, Wide};
+
 /// An activation whose coefficients are known at every x.
 pub(super) trait Curve {
     /// f(x).
     fn value(x: f32) -> f32;
-    /// c₀ .. of f at x, where `y` is f(x).
-    fn series<const N: usize>(x: f32, y: f32) -> [f32; N];
+    /// c₀ .. of f at every x, where `y` is f(x).
+    fn series<const N: usize>(x: Wide, y: Wide) -> [Wide; N];
 }
 
 /// y = x
@@ -33,8 +35,8 @@ impl Curve for Identity {
         x
     }
     #[inline(always)]
-    fn series<const N: usize>(x: f32, _: f32) -> [f32; N] {
-        line(x, 1.0)
+    fn series<const N: usize>(x: Wide, _: Wide) -> [Wide; N] {
+        line(x, Wide::splat(1.0))
     }
 }
 
@@ -44,8 +46,8 @@ impl Curve for Relu {
         if x < 0.0 { 0.0 } else { x }
     }
     #[inline(always)]
-    fn series<const N: usize>(_: f32, y: f32) -> [f32; N] {
-        line(y, if y > 0.0 { 1.0 } else { 0.0 })
+    fn series<const N: usize>(_: Wide, y: Wide) -> [Wide; N] {
+        line(y, y.map(|y| if y > 0.0 { 1.0 } else { 0.0 }))
     }
 }
 
@@ -55,12 +57,12 @@ impl Curve for Tanh {
         Polynomial::tanh(x)
     }
     #[inline(always)]
-    fn series<const N: usize>(_: f32, y: f32) -> [f32; N] {
-        let mut c = [0.0; N];
+    fn series<const N: usize>(_: Wide, y: Wide) -> [Wide; N] {
+        let mut c = [Wide::splat(0.0); N];
         c[0] = y;
         for n in 1..N {
-            let start = if n == 1 { 1.0 } else { 0.0 };
-            c[n] = (start - square(&c, n - 1)) * inverse(n);
+            let start = Wide::splat(if n == 1 { 1.0 } else { 0.0 });
+            c[n] = (start - square(&c, n - 1)) * Wide::splat(inverse(n));
         }
         c
     }
@@ -72,8 +74,8 @@ impl Curve for Sine {
         Polynomial::sin_turns(x)
     }
     #[inline(always)]
-    fn series<const N: usize>(x: f32, y: f32) -> [f32; N] {
-        waves(y, Polynomial::cos_turns(x))
+    fn series<const N: usize>(x: Wide, y: Wide) -> [Wide; N] {
+        waves(y, x.map(Polynomial::cos_turns))
     }
 }
 
@@ -83,11 +85,11 @@ impl Curve for Sigmoid {
         Polynomial::sigmoid(x)
     }
     #[inline(always)]
-    fn series<const N: usize>(_: f32, y: f32) -> [f32; N] {
-        let mut c = [0.0; N];
+    fn series<const N: usize>(_: Wide, y: Wide) -> [Wide; N] {
+        let mut c = [Wide::splat(0.0); N];
         c[0] = y;
         for n in 1..N {
-            c[n] = (c[n - 1] - square(&c, n - 1)) * inverse(n);
+            c[n] = (c[n - 1] - square(&c, n - 1)) * Wide::splat(inverse(n));
         }
         c
     }
@@ -99,23 +101,27 @@ impl Curve for Gelu {
         Polynomial::gelu(x)
     }
     #[inline(always)]
-    fn series<const N: usize>(x: f32, _: f32) -> [f32; N] {
+    fn series<const N: usize>(x: Wide, _: Wide) -> [Wide; N] {
         const K: f32 = 0.797_884_6;
         const A: f32 = 0.044_715;
         // The cubic inside, from its first derivative on, times n: Σ j·p_j is what the chain rule wants.
-        let inner = [K * (1.0 + 3.0 * A * (x * x)), 2.0 * (K * (3.0 * A) * x), 3.0 * (K * A)];
-        let mut t = [0.0; N];
-        t[0] = Polynomial::tanh(K * (x + A * (x * x * x)));
+        let inner = [
+            x.map(|x| K * (1.0 + 3.0 * A * (x * x))),
+            x.map(|x| 2.0 * (K * (3.0 * A) * x)),
+            Wide::splat(3.0 * (K * A)),
+        ];
+        let mut t = [Wide::splat(0.0); N];
+        t[0] = x.map(|x| K * (x + A * (x * x * x))).map(Polynomial::tanh);
         for n in 1..N {
-            let mut sum = 0.0;
+            let mut sum = Wide::splat(0.0);
             for j in 1..=n.min(3) {
-                let start = if n == j { 1.0 } else { 0.0 };
-                sum += inner[j - 1] * (start - square(&t, n - j));
+                let start = Wide::splat(if n == j { 1.0 } else { 0.0 });
+                sum = sum + inner[j - 1] * (start - square(&t, n - j));
             }
-            t[n] = sum * inverse(n);
+            t[n] = sum * Wide::splat(inverse(n));
         }
-        let mut half = t.map(|t| 0.5 * t);
-        half[0] += 0.5;
+        let mut half = t.map(|t| Wide::splat(0.5) * t);
+        half[0] = half[0] + Wide::splat(0.5);
         times_x(x, &half)
     }
 }
@@ -126,29 +132,29 @@ impl Curve for Swish {
         Polynomial::swish(x)
     }
     #[inline(always)]
-    fn series<const N: usize>(x: f32, _: f32) -> [f32; N] {
-        times_x(x, &Sigmoid::series::<N>(x, Polynomial::sigmoid(x)))
+    fn series<const N: usize>(x: Wide, _: Wide) -> [Wide; N] {
+        times_x(x, &Sigmoid::series::<N>(x, x.map(Polynomial::sigmoid)))
     }
 }
 
 /// Coefficients of sin(2πx) from its sine and cosine; those of the cosine are `waves(cos, -sin)`.
 #[inline(always)]
-pub(super) fn waves<const N: usize>(sin: f32, cos: f32) -> [f32; N] {
-    let mut c = [0.0; N];
+pub(super) fn waves<T: Number, const N: usize>(sin: T, cos: T) -> [T; N] {
+    let mut c = [T::splat(0.0); N];
     let mut factor = 1.0;
     for n in 0..N {
         if n > 0 {
             factor *= std::f32::consts::TAU * inverse(n);
         }
         let wave = if n % 2 == 0 { sin } else { cos };
-        c[n] = factor * if n % 4 >= 2 { -wave } else { wave };
+        c[n] = T::splat(factor) * if n % 4 >= 2 { -wave } else { wave };
     }
     c
 }
 
 #[inline(always)]
-fn line<const N: usize>(y: f32, slope: f32) -> [f32; N] {
-    let mut c = [0.0; N];
+fn line<const N: usize>(y: Wide, slope: Wide) -> [Wide; N] {
+    let mut c = [Wide::splat(0.0); N];
     c[0] = y;
     if N > 1 {
         c[1] = slope;
@@ -158,20 +164,20 @@ fn line<const N: usize>(y: f32, slope: f32) -> [f32; N] {
 
 /// The n-th coefficient of c².
 #[inline(always)]
-fn square(c: &[f32], n: usize) -> f32 {
-    let mut sum = 0.0;
+fn square(c: &[Wide], n: usize) -> Wide {
+    let mut sum = Wide::splat(0.0);
     for j in 0..=n {
-        sum += c[j] * c[n - j];
+        sum = sum + c[j] * c[n - j];
     }
     sum
 }
 
 /// The coefficients of x·f.
 #[inline(always)]
-fn times_x<const N: usize>(x: f32, f: &[f32; N]) -> [f32; N] {
-    let mut c = [0.0; N];
+fn times_x<const N: usize>(x: Wide, f: &[Wide; N]) -> [Wide; N] {
+    let mut c = [Wide::splat(0.0); N];
     for n in 0..N {
-        c[n] = x * f[n] + if n > 0 { f[n - 1] } else { 0.0 };
+        c[n] = x * f[n] + if n > 0 { f[n - 1] } else { Wide::splat(0.0) };
     }
     c
 }

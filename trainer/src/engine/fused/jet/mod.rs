@@ -9,13 +9,14 @@ mod taylor;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod wide;
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 pub use self::plan::{Combination, MAX_ORDER, Plan, Wanted};
-use self::{kernels::LANES, tile::JetTile};
+use self::{tile::JetTile, wide::LANES};
 use super::{FusedEngine, panel::PANEL};
 use crate::error::{Error, Result};
 

@@ -10,8 +10,9 @@ use super::{
         panel::{PANEL, Row, panels},
         tile::Net,
     },
-    kernels::{self, LANES},
+    kernels,
     plan::Plan,
+    wide::LANES,
 };
 use crate::network::{DenseSpec, Network};
 
