@@ -29,6 +29,8 @@ mod model;
 mod network;
 #[cfg(feature = "embedded-graphics")]
 pub mod picture;
+#[cfg(all(target_arch = "riscv32", target_feature = "m", not(target_feature = "e")))]
+mod riscv;
 pub mod uses;
 
 pub use decode::{Axis, GridDecoder};

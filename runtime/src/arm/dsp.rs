@@ -22,6 +22,130 @@ macro_rules! four_products {
     };
 }
 
+/// Four weights of one neuron times the activations at hand.
+macro_rules! products {
+    ($sum:literal, $weights:literal) => {
+        concat!(
+            "sxtb16 r7, ",
+            $weights,
+            "\n",
+            "smlad ",
+            $sum,
+            ", r7, {even}, ",
+            $sum,
+            "\n",
+            "sxtb16 ",
+            $weights,
+            ", ",
+            $weights,
+            ", ror #8\n",
+            "smlad ",
+            $sum,
+            ", ",
+            $weights,
+            ", {odd}, ",
+            $sum,
+            "\n",
+        )
+    };
+}
+
+/// Four activations times the weights of two neurons, all words at multiples of 4.
+macro_rules! aligned_four {
+    () => {
+        concat!(
+            "ldrd {even}, {odd}, [{x}], #8\n",
+            "ldr {t}, [{w}], #4\n",
+            products!("{a}", "{t}"),
+            "ldr {t}, [{v}], #4\n",
+            products!("{b}", "{t}"),
+        )
+    };
+}
+
+/// The same of eight.
+macro_rules! aligned_eight {
+    () => {
+        concat!(
+            "ldrd {even}, {odd}, [{x}], #8\n",
+            "ldrd {t}, {next}, [{w}], #8\n",
+            products!("{a}", "{t}"),
+            "ldrd {t}, {after}, [{v}], #8\n",
+            products!("{b}", "{t}"),
+            "ldrd {even}, {odd}, [{x}], #8\n",
+            products!("{a}", "{next}"),
+            products!("{b}", "{after}"),
+        )
+    };
+}
+
+/// Whether [`pairs_of_rows`] may run.
+#[inline]
+pub(crate) fn is_aligned(w: &[u8], row: usize, x: &[i16]) -> bool {
+    (w.as_ptr().addr() | x.as_ptr().addr() | row) & 3 == 0 && row == x.len() && row > 0
+}
+
+/// As [`two_rows`], for rows that follow each other, two for each element of `sums`; nothing where not
+/// [`is_aligned`] or where `w` is too short.
+#[inline]
+pub(crate) fn pairs_of_rows(w: &[u8], x: &[i16], sums: &mut [[i32; 2]]) {
+    let row = x.len();
+    let fits = row.checked_mul(2 * sums.len()).is_some_and(|end| end <= w.len());
+    if sums.is_empty() || !fits || !is_aligned(w, row, x) {
+        return;
+    }
+    // SAFETY: 2·sums.len() rows of `row` bytes are in `w`, and `row` activations in `x`; both begin at multiples of 4 and
+    // `row` is one, as `ldrd` asks. r7, which cannot be an operand, is put back.
+    unsafe {
+        asm!(
+            "str r7, [sp, #-8]!",
+            "str {count}, [sp, #-8]!",
+            "2:",
+            "ldrd {a}, {b}, [{sums}]",
+            "ldr {count}, [sp]",
+            "add {v}, {w}, {count}",
+            "tst {count}, #4",
+            "beq 3f",
+            aligned_four!(),
+            "3:",
+            "ldr {count}, [sp]",
+            "lsrs {count}, {count}, #4",
+            "bcc 4f",
+            aligned_eight!(),
+            // No instruction in between has changed what the shift found: none left.
+            "4:",
+            "beq 6f",
+            "5:",
+            aligned_eight!(),
+            aligned_eight!(),
+            "subs {count}, {count}, #1",
+            "bne 5b",
+            "6:",
+            "strd {a}, {b}, [{sums}], #8",
+            "mov {w}, {v}",
+            "ldr {count}, [sp]",
+            "sub {x}, {x}, {count}, lsl #1",
+            "subs {pairs}, {pairs}, #1",
+            "bne 2b",
+            "add sp, #8",
+            "ldr r7, [sp], #8",
+            x = inout(reg) x.as_ptr() => _,
+            w = inout(reg) w.as_ptr() => _,
+            count = inout(reg) row => _,
+            sums = inout(reg) sums.as_mut_ptr() => _,
+            pairs = inout(reg) sums.len() => _,
+            v = out(reg) _,
+            a = out(reg) _,
+            b = out(reg) _,
+            even = out(reg) _,
+            odd = out(reg) _,
+            t = out(reg) _,
+            next = out(reg) _,
+            after = out(reg) _,
+        );
+    }
+}
+
 /// Two neurons' sums of products of 8-bit weights, a row of them every `stride` bytes, with 16-bit activations. Of four
 /// activations the middle two have changed places, as `sxtb16` takes every other byte.
 #[inline]

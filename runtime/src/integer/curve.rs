@@ -77,6 +77,11 @@ pub(super) fn sine(phase: i32) -> i16 {
     let phase = phase as u32;
     let mirrored = if phase & 0x4000_0000 == 0 { phase } else { !phase };
     let y = interpolate(&SINE, (mirrored & 0x3fff_ffff) >> 7);
+    if cfg!(all(target_arch = "arm", target_has_atomic = "ptr")) {
+        // Two instructions from ARMv7-M on, where the shift is part of them.
+        let sign = phase as i32 >> 31;
+        return ((y ^ sign) - sign) as i16;
+    }
     (if phase >> 31 == 0 { y } else { -y }) as i16
 }
 

@@ -3,13 +3,8 @@
 /// Whether rows of 8-bit weights are multiplied by the assembly of [`crate::arm`].
 const DSP: bool = cfg!(all(target_arch = "arm", feature = "dsp"));
 /// Rows of 8-bit weights that go through the activations together: as registers allow, and by one where the compiler does
-/// one row's products side by side.
-const AT_ONCE: usize = match () {
-    () if DSP => 2,
-    () if cfg!(target_arch = "riscv32") => 4,
-    () if cfg!(target_os = "none") => 2,
-    () => 1,
-};
+/// one row's products side by side, or where [`crate::riscv`] has done them four by four.
+const AT_ONCE: usize = if DSP || cfg!(all(target_os = "none", not(target_arch = "riscv32"))) { 2 } else { 1 };
 
 /// Weights of one layer, row by row: a neuron's weights lie together.
 #[derive(Debug, Clone, Copy)]
@@ -161,37 +156,18 @@ fn rows_at_once(weights: &[u8], inputs: usize, x: &[i16], sums: &mut [i32; AT_ON
         let (fours, last) = x.as_chunks::<4>();
         let product = |w: &u8, x: &i16| i32::from(*w as i8).wrapping_mul(i32::from(*x));
         let mut added = *sums;
-        match added.as_mut_slice() {
-            [a, b] => {
-                let ((wa, last_a), (wb, last_b)) = (row(0), row(1));
-                let mut step = |x: &[i16], wa: &[u8], wb: &[u8]| {
-                    for ((x, wa), wb) in x.iter().zip(wa).zip(wb) {
-                        *a = a.wrapping_add(product(wa, x));
-                        *b = b.wrapping_add(product(wb, x));
-                    }
-                };
-                for ((x, wa), wb) in fours.iter().zip(wa).zip(wb) {
-                    step(x, wa, wb);
+        if let [a, b] = added.as_mut_slice() {
+            let ((wa, last_a), (wb, last_b)) = (row(0), row(1));
+            let mut step = |x: &[i16], wa: &[u8], wb: &[u8]| {
+                for ((x, wa), wb) in x.iter().zip(wa).zip(wb) {
+                    *a = a.wrapping_add(product(wa, x));
+                    *b = b.wrapping_add(product(wb, x));
                 }
-                step(last, last_a, last_b);
+            };
+            for ((x, wa), wb) in fours.iter().zip(wa).zip(wb) {
+                step(x, wa, wb);
             }
-            [a, b, c, d] => {
-                let ((wa, last_a), (wb, last_b)) = (row(0), row(1));
-                let ((wc, last_c), (wd, last_d)) = (row(2), row(3));
-                let mut step = |x: &[i16], wa: &[u8], wb: &[u8], wc: &[u8], wd: &[u8]| {
-                    for ((((x, wa), wb), wc), wd) in x.iter().zip(wa).zip(wb).zip(wc).zip(wd) {
-                        *a = a.wrapping_add(product(wa, x));
-                        *b = b.wrapping_add(product(wb, x));
-                        *c = c.wrapping_add(product(wc, x));
-                        *d = d.wrapping_add(product(wd, x));
-                    }
-                };
-                for ((((x, wa), wb), wc), wd) in fours.iter().zip(wa).zip(wb).zip(wc).zip(wd) {
-                    step(x, wa, wb, wc, wd);
-                }
-                step(last, last_a, last_b, last_c, last_d);
-            }
-            _ => {}
+            step(last, last_a, last_b);
         }
         *sums = added;
     }
@@ -211,17 +187,42 @@ impl<'a> Words<'a> {
         Self { aligned, bytes }
     }
 
+    /// Those from `first` on to `to`, as many as fit.
     #[inline(always)]
-    fn get(&self, n: usize) -> i32 {
-        match self.aligned.get(n) {
-            Some(word) => *word,
-            None => self.bytes.get(n).map_or(0, |bytes| i32::from_le_bytes(*bytes)),
+    fn copy(&self, first: usize, to: &mut [i32]) {
+        if let Some(words) = self.aligned.get(first..).and_then(|words| words.get(..to.len())) {
+            to.iter_mut().zip(words).for_each(|(to, word)| *to = *word);
+        } else {
+            self.gather(first, to);
+        }
+    }
+
+    /// Those from `first` on, at least as many as `room` has or all; by way of it where they do not lie at multiples of 4.
+    #[inline(always)]
+    fn block<'r>(&self, first: usize, room: &'r mut [i32]) -> &'r [i32]
+    where
+        'a: 'r,
+    {
+        if let Some(words) = self.aligned.get(first..) {
+            return words;
+        }
+        self.gather(first, room);
+        room
+    }
+
+    #[inline(never)]
+    fn gather(&self, first: usize, to: &mut [i32]) {
+        for (to, bytes) in to.iter_mut().zip(self.bytes.get(first..).unwrap_or(&[])) {
+            *to = i32::from_le_bytes(*bytes);
         }
     }
 }
 
+/// Neurons whose sums are kept at a time.
+pub(super) const BLOCK: usize = 32;
+
 impl Narrow<'_> {
-    /// Makes activations ready for [`Narrow::forward`]: only their order may change.
+    /// Makes activations ready for [`Narrow::sums`]: only their order may change.
     #[inline(always)]
     pub(super) fn prepare(&self, x: &mut [i16]) {
         if DSP && self.bits == Bits::Eight {
@@ -231,34 +232,47 @@ impl Narrow<'_> {
         }
     }
 
-    /// Every neuron's output: `finish` of what its accumulator comes to times its multiplier, and of its shift. Several
-    /// rows of 8-bit weights at once share the activations; sums of integers do not depend on their order.
-    #[inline(always)]
-    pub(super) fn forward(&self, x: &[i16], y: &mut [i16], finish: impl Fn(i32, i32) -> i16) {
-        let (bias, multiplier) = (Words::new(self.bias), Words::new(self.multiplier));
-        let scaled = |n: usize, sum: i32| {
-            let shift = self.shift.get(n).map_or(0, |shift| i32::from(*shift as i8));
-            finish(scale(sum, multiplier.get(n)), shift)
-        };
-        let (mut weights, mut rest, mut n) = (self.weight, y, 0);
+    /// Accumulators of the neurons from `first` on, as many as there are `sums`. Several rows of 8-bit weights at once
+    /// share the activations; sums of integers do not depend on their order.
+    #[inline(never)]
+    pub(super) fn sums(&self, x: &[i16], first: usize, sums: &mut [i32]) {
+        Words::new(self.bias).copy(first, sums);
+        let row = self.bits.row(self.inputs);
+        let mut weights = self.weight.get(first * row..).unwrap_or(&[]);
+        let mut rest = sums;
+        #[cfg(all(target_arch = "arm", feature = "dsp"))]
+        if self.bits == Bits::Eight && crate::arm::dsp::is_aligned(weights, row, x) {
+            let (pairs, last) = rest.as_chunks_mut();
+            crate::arm::dsp::pairs_of_rows(weights, x, pairs);
+            weights = weights.get(2 * pairs.len() * row..).unwrap_or(&[]);
+            rest = last;
+        }
+        #[cfg(all(target_arch = "riscv32", target_feature = "m", not(target_feature = "e")))]
+        if self.bits == Bits::Eight && row == x.len() {
+            let (fours, last) = rest.as_chunks_mut();
+            crate::riscv::fours_of_rows(weights, x, fours);
+            weights = weights.get(4 * fours.len() * row..).unwrap_or(&[]);
+            rest = last;
+        }
         if self.bits == Bits::Eight && AT_ONCE > 1 {
             let (blocks, last) = rest.as_chunks_mut::<AT_ONCE>();
-            for block in blocks {
-                let Some((rows, after)) = weights.split_at_checked(AT_ONCE * self.inputs) else { return };
-                let mut sums: [i32; AT_ONCE] = core::array::from_fn(|k| bias.get(n + k));
-                rows_at_once(rows, self.inputs, x, &mut sums);
-                for (y, sum) in block.iter_mut().zip(sums) {
-                    *y = scaled(n, sum);
-                    n += 1;
-                }
+            for sums in blocks {
+                let Some((rows, after)) = weights.split_at_checked(AT_ONCE * row) else { return };
+                rows_at_once(rows, row, x, sums);
                 weights = after;
             }
             rest = last;
         }
-        for (y, row) in rest.iter_mut().zip(weights.chunks_exact(self.bits.row(self.inputs).max(1))) {
-            *y = scaled(n, self.one_row(row, x, bias.get(n)));
-            n += 1;
+        for (sum, row) in rest.iter_mut().zip(weights.chunks_exact(row.max(1))) {
+            *sum = self.one_row(row, x, *sum);
         }
+    }
+
+    /// Multipliers of the neurons from `first` on, by way of `room` where words cannot be read in place, and shifts.
+    #[inline(always)]
+    pub(super) fn scales<'r>(&'r self, first: usize, room: &'r mut [i32]) -> (&'r [i32], &'r [i8]) {
+        let shift = bytemuck::cast_slice(self.shift.get(first..).unwrap_or(&[]));
+        (Words::new(self.multiplier).block(first, room), shift)
     }
 
     #[inline(never)]
@@ -289,17 +303,28 @@ pub fn bounded(sum: u32, bias: i32) -> bool {
 }
 
 impl Wide<'_> {
-    /// The sum of output `n`.
-    #[inline(always)]
-    pub(super) fn sums(&self, x: &[i16]) -> impl Fn(usize) -> i32 {
-        let (kernel, bias, outputs) = (Words::new(self.kernel), Words::new(self.bias), self.bias.len());
-        move |n| {
-            let (mut sum, mut at) = (bias.get(n), n);
+    /// Sums of the outputs from `first` on, as many as there are `sums`; `room` has as many.
+    #[inline(never)]
+    pub(super) fn sums(&self, x: &[i16], first: usize, sums: &mut [i32], room: &mut [i32]) {
+        Words::new(self.bias).copy(first, sums);
+        let (kernel, outputs) = (Words::new(self.kernel), self.bias.len());
+        let product = |w: &i32, x: &i16| w.wrapping_mul(i32::from(*x));
+        let mut at = first;
+        for x in x.chunks(2) {
+            let aligned = kernel.aligned.get(at..).and_then(|w| Some((w, w.get(outputs..)?)));
+            if let (Some((first, second)), [x, other]) = (aligned, x) {
+                for (sum, (w, v)) in sums.iter_mut().zip(first.iter().zip(second)) {
+                    *sum = sum.wrapping_add(product(w, x)).wrapping_add(product(v, other));
+                }
+                at += 2 * outputs;
+                continue;
+            }
             for x in x {
-                sum = sum.wrapping_add(kernel.get(at).wrapping_mul(i32::from(*x)));
+                for (sum, w) in sums.iter_mut().zip(kernel.block(at, room)) {
+                    *sum = sum.wrapping_add(product(w, x));
+                }
                 at += outputs;
             }
-            sum
         }
     }
 

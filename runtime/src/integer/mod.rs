@@ -11,7 +11,7 @@ mod load;
 use heapless::Vec;
 pub use kernel::{Bits, bounded};
 
-use self::kernel::{Narrow, Wide, narrow, shift_saturating, shift_wrapping};
+use self::kernel::{BLOCK, Narrow, Wide, narrow, scale, shift_saturating, shift_wrapping};
 use crate::{
     dense::Values,
     describe::{NativeGrid, Quantity},
@@ -149,11 +149,9 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
                 *to = self.to_integer(axis, *from);
             }
             let point = point.get(..self.inputs()).unwrap_or(&[]);
-            self.point(point, scratch, |k, value| {
-                if let Some(slot) = y.get_mut(k) {
-                    *slot = self.to_physical(k, value);
-                }
-            });
+            for (k, (y, value)) in y.iter_mut().zip(self.point(point, scratch)).enumerate() {
+                *y = self.to_physical(k, *value);
+            }
         }
         Ok(())
     }
@@ -166,11 +164,9 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
     pub fn eval_integers(&self, x: &[i16], y: &mut [i16], scratch: &mut [i16]) -> Result<(), EvalError> {
         self.check(x.len(), y.len(), scratch.len())?;
         for (x, y) in x.chunks_exact(self.inputs().max(1)).zip(y.chunks_exact_mut(self.outputs().max(1))) {
-            self.point(x, scratch, |k, value| {
-                if let Some(slot) = y.get_mut(k) {
-                    *slot = value;
-                }
-            });
+            for (y, value) in y.iter_mut().zip(self.point(x, scratch)) {
+                *y = *value;
+            }
         }
         Ok(())
     }
@@ -201,41 +197,45 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
             for (to, from) in point.iter_mut().zip(x) {
                 *to = i16::from_le_bytes(*from);
             }
-            let mut problem = None;
-            self.point(point.get(..self.inputs()).unwrap_or(&[]), scratch, |output, found| {
-                let expected = expected.get(output).map_or(0, |e| i16::from_le_bytes(*e));
-                if found != expected && problem.is_none() {
-                    let (found, expected) = (u32::from(found as u16), u32::from(expected as u16));
-                    problem = Some(SelfTestError::Mismatch { sample, output, found, expected });
+            let point = point.get(..self.inputs()).unwrap_or(&[]);
+            for (output, (found, expected)) in self.point(point, scratch).iter().zip(expected).enumerate() {
+                let expected = i16::from_le_bytes(*expected);
+                if *found != expected {
+                    let (found, expected) = (u32::from(*found as u16), u32::from(expected as u16));
+                    return Err(SelfTestError::Mismatch { sample, output, found, expected });
                 }
-            });
-            if let Some(problem) = problem {
-                return Err(problem);
             }
         }
         Ok(())
     }
 
-    /// One point; each output goes to `store`.
-    fn point(&self, x: &[i16], scratch: &mut [i16], mut store: impl FnMut(usize, i16)) {
+    /// One point; its outputs, in the scratch, which is long enough.
+    #[inline(never)]
+    fn point<'s>(&self, x: &[i16], scratch: &'s mut [i16]) -> &'s [i16] {
         let (len_a, len_b, len_gate) = self.buffers();
-        let Some((a, rest)) = scratch.split_at_mut_checked(len_a) else { return };
-        let Some((b, rest)) = rest.split_at_mut_checked(len_b) else { return };
-        let Some((u, rest)) = rest.split_at_mut_checked(len_gate) else { return };
-        let Some((v, _)) = rest.split_at_mut_checked(len_gate) else { return };
+        let Some((a, rest)) = scratch.split_at_mut_checked(len_a) else { return &[] };
+        let Some((b, rest)) = rest.split_at_mut_checked(len_b) else { return &[] };
+        let Some((u, rest)) = rest.split_at_mut_checked(len_gate) else { return &[] };
+        let Some((v, _)) = rest.split_at_mut_checked(len_gate) else { return &[] };
+        let mut room = Room { sums: [0; BLOCK], words: [0; BLOCK] };
         match (self.mapping.as_ref().filter(|_| uses::has(USES, uses::MAPPING)), self.architecture.mapping) {
             (Some(mapping), Mapping::Fourier { frequencies, raw }) => {
                 let before = if raw { x.len() } else { 0 };
                 for (to, from) in a.iter_mut().take(before).zip(x) {
                     *to = *from;
                 }
-                let Some(turns) = a.get_mut(before..) else { return };
-                let Some((sin, cos)) = turns.split_at_mut_checked(frequencies) else { return };
-                let phases = mapping.sums(x);
-                for (n, (sin, cos)) in sin.iter_mut().zip(cos).enumerate() {
-                    let phase = phases(n);
-                    *sin = curve::sine(phase);
-                    *cos = curve::sine(phase.wrapping_add(0x4000_0000));
+                let Some(turns) = a.get_mut(before..) else { return &[] };
+                let Some((sin, cos)) = turns.split_at_mut_checked(frequencies) else { return &[] };
+                for first in (0..frequencies).step_by(BLOCK) {
+                    let end = frequencies.min(first + BLOCK);
+                    let (sin, cos) = (sin.get_mut(first..end), cos.get_mut(first..end));
+                    let (Some(sin), Some(cos)) = (sin, cos) else { return &[] };
+                    let Some(phases) = room.sums.get_mut(..sin.len()) else { return &[] };
+                    mapping.sums(x, first, phases, &mut room.words);
+                    for ((sin, cos), phase) in sin.iter_mut().zip(cos).zip(phases) {
+                        *sin = curve::sine(*phase);
+                        *cos = curve::sine(phase.wrapping_add(0x4000_0000));
+                    }
                 }
             }
             _ => {
@@ -246,8 +246,8 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
         }
         let encoders = self.encoders.as_ref().filter(|_| uses::has(USES, uses::GATE));
         if let (Some(encoders), Some(gate)) = (encoders, self.architecture.gate) {
-            let Some(features) = a.get_mut(..self.architecture.features()) else { return };
-            encode::<USES>(encoders, features, [&mut *u, &mut *v], gate, self.gate_fraction);
+            let Some(features) = a.get_mut(..self.architecture.features()) else { return &[] };
+            encode::<USES>(encoders, features, [&mut *u, &mut *v], (gate, self.gate_fraction), &mut room);
             for (u, v) in u.iter_mut().zip(v.iter_mut()) {
                 if unit_range(gate) {
                     *u = narrow(shift_saturating(i32::from(*u), self.gate_fraction - UNIT_BITS));
@@ -262,9 +262,9 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
         let mut outputs = 0;
         let described = self.architecture.layers.iter().zip(&self.fractions);
         for (n, (dense, (shape, fraction))) in self.layers.iter().zip(described).enumerate() {
-            let Some(x) = from.get_mut(..shape.inputs) else { return };
-            let Some(y) = to.get_mut(..shape.outputs) else { return };
-            layer::<USES>(dense, x, y, shape.activation, *fraction);
+            let Some(x) = from.get_mut(..shape.inputs) else { return &[] };
+            let Some(y) = to.get_mut(..shape.outputs) else { return &[] };
+            layer::<USES>(dense, x, y, (shape.activation, *fraction), &mut room);
             if n < last && encoders.is_some() {
                 for (h, (half, v)) in y.iter_mut().zip(u.iter().zip(v.iter())) {
                     let moved = shift_saturating(i32::from(*h) * i32::from(*half), 1 - *fraction);
@@ -274,35 +274,99 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
             outputs = shape.outputs;
             core::mem::swap(&mut from, &mut to);
         }
-        for (k, value) in from.iter().take(outputs).enumerate() {
-            store(k, *value);
+        from.get(..outputs).unwrap_or(&[])
+    }
+}
+
+/// Room for the sums of some neurons, and for words that cannot be read in place.
+struct Room {
+    sums: [i32; BLOCK],
+    words: [i32; BLOCK],
+}
+
+/// One dense layer and its activation, `[inputs] -> [outputs]`; of `x` the order may change.
+#[inline(never)]
+fn layer<const USES: u32>(
+    dense: &Dense<'_>,
+    x: &mut [i16],
+    y: &mut [i16],
+    (activation, fraction): (Activation, i32),
+    room: &mut Room,
+) {
+    if let Dense::Narrow(dense) = dense {
+        dense.prepare(x);
+    }
+    for (n, y) in y.chunks_mut(BLOCK).enumerate() {
+        let Some(sums) = room.sums.get_mut(..y.len()) else { return };
+        match dense {
+            Dense::Wide(dense) => {
+                dense.sums(x, n * BLOCK, sums, &mut room.words);
+                first_layer::<USES>(activation, fraction, sums, y);
+            }
+            Dense::Narrow(dense) => {
+                dense.sums(x, n * BLOCK, sums);
+                finish::<USES>(activation, fraction, sums, dense.scales(n * BLOCK, &mut room.words), y);
+            }
         }
     }
 }
 
-/// One dense layer and its activation, `[inputs] -> [outputs]`; of `x` the order may change.
+/// Activations of a layer's sums, by way of their multipliers and shifts.
 #[inline(always)]
-fn layer<const USES: u32>(dense: &Dense<'_>, x: &mut [i16], y: &mut [i16], activation: Activation, fraction: i32) {
-    match dense {
-        Dense::Wide(dense) => {
-            let sums = dense.sums(x);
-            for (n, y) in y.iter_mut().enumerate() {
-                *y = wide::<USES>(activation, fraction, sums(n));
-            }
+fn finish<const USES: u32>(
+    activation: Activation,
+    fraction: i32,
+    sums: &mut [i32],
+    (multipliers, shifts): (&[i32], &[i8]),
+    y: &mut [i16],
+) {
+    let scales = multipliers.iter().zip(shifts);
+    let scaled = sums.iter().zip(scales.clone()).map(|(sum, (m, shift))| (scale(*sum, *m), i32::from(*shift)));
+    let each = y.iter_mut().zip(scaled);
+    // The commonest are apart, so that nothing is looked up neuron by neuron.
+    match activation {
+        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
+            each.for_each(|(y, (z, shift))| *y = curve::sine(shift_wrapping(z, shift)));
         }
-        Dense::Narrow(dense) => {
-            dense.prepare(x);
-            // The commonest are apart, so that nothing is looked up neuron by neuron.
-            match activation {
-                Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
-                    dense.forward(x, y, |z, shift| curve::sine(shift_wrapping(z, shift)));
-                }
-                Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
-                    dense.forward(x, y, |z, shift| narrow(shift_saturating(z, shift).max(0)));
-                }
-                _ => dense.forward(x, y, |z, shift| narrowed::<USES>(activation, fraction, z, shift)),
-            }
+        Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
+            each.for_each(|(y, (z, shift))| *y = if z > 0 { narrow(shift_saturating(z, shift)) } else { 0 });
         }
+        Activation::Identity => each.for_each(|(y, (z, shift))| *y = narrow(shift_saturating(z, shift))),
+        _ => {
+            for (sum, (m, shift)) in sums.iter_mut().zip(scales) {
+                *sum = shift_saturating(scale(*sum, *m), i32::from(*shift));
+            }
+            curves::<USES>(activation, fraction, sums, y);
+        }
+    }
+}
+
+/// Activations of a first layer's sums.
+#[inline(always)]
+fn first_layer<const USES: u32>(activation: Activation, fraction: i32, sums: &[i32], y: &mut [i16]) {
+    let each = y.iter_mut().zip(sums);
+    match activation {
+        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
+            each.for_each(|(y, sum)| *y = curve::sine(*sum));
+        }
+        Activation::Relu => each.for_each(|(y, sum)| *y = narrow(shift_saturating(*sum, -GUARD_BITS).max(0))),
+        Activation::Identity => each.for_each(|(y, sum)| *y = narrow(shift_saturating(*sum, -GUARD_BITS))),
+        _ => curves::<USES>(activation, fraction, sums, y),
+    }
+}
+
+/// Activations, the commonest apart, of arguments with [`ARGUMENT_BITS`].
+#[inline(never)]
+fn curves<const USES: u32>(activation: Activation, fraction: i32, z: &[i32], y: &mut [i16]) {
+    let unbounded = |z: i32| narrow(shift_saturating(z, fraction - ARGUMENT_BITS));
+    for (y, z) in y.iter_mut().zip(z) {
+        *y = match activation {
+            Activation::Tanh if uses::has(USES, uses::activation(Activation::Tanh)) => curve::tanh(*z),
+            Activation::Sigmoid if uses::has(USES, uses::activation(Activation::Sigmoid)) => curve::sigmoid(*z),
+            Activation::Swish if uses::has(USES, uses::activation(Activation::Swish)) => unbounded(curve::swish(*z)),
+            Activation::Gelu if uses::has(USES, uses::activation(Activation::Gelu)) => unbounded(curve::gelu(*z)),
+            _ => unbounded(*z),
+        };
     }
 }
 
@@ -312,11 +376,11 @@ fn encode<const USES: u32>(
     encoders: &[Dense<'_>; 2],
     features: &mut [i16],
     to: [&mut [i16]; 2],
-    gate: Activation,
-    fraction: i32,
+    gate: (Activation, i32),
+    room: &mut Room,
 ) {
     for (encoder, to) in encoders.iter().zip(to) {
-        layer::<USES>(encoder, features, to, gate, fraction);
+        layer::<USES>(encoder, features, to, gate, room);
         if let Dense::Narrow(encoder) = encoder {
             // Twice is not at all: the features are in order again for what comes next.
             encoder.prepare(features);
@@ -327,39 +391,4 @@ fn encode<const USES: u32>(
 /// Whether an activation stays within ±1 and has [`UNIT_BITS`] whatever the fraction asked for.
 const fn unit_range(activation: Activation) -> bool {
     matches!(activation, Activation::Sine | Activation::Tanh | Activation::Sigmoid)
-}
-
-/// Activation of a first layer's sum.
-#[inline(always)]
-fn wide<const USES: u32>(activation: Activation, fraction: i32, sum: i32) -> i16 {
-    match activation {
-        Activation::Relu => narrow(shift_saturating(sum, -GUARD_BITS).max(0)),
-        Activation::Identity => narrow(shift_saturating(sum, -GUARD_BITS)),
-        _ => activate::<USES>(activation, sum, fraction),
-    }
-}
-
-/// Activation, other than the sine, of another layer's scaled sum with its shift.
-#[inline(always)]
-fn narrowed<const USES: u32>(activation: Activation, fraction: i32, z: i32, shift: i32) -> i16 {
-    match activation {
-        Activation::Relu => narrow(shift_saturating(z, shift).max(0)),
-        Activation::Identity => narrow(shift_saturating(z, shift)),
-        _ => activate::<USES>(activation, shift_saturating(z, shift), fraction),
-    }
-}
-
-/// Activations of an argument in turns (sine) or with [`ARGUMENT_BITS`].
-#[inline(always)]
-fn activate<const USES: u32>(activation: Activation, z: i32, fraction: i32) -> i16 {
-    let unbounded = |z: i32| narrow(shift_saturating(z, fraction - ARGUMENT_BITS));
-    match activation {
-        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => curve::sine(z),
-        Activation::Tanh if uses::has(USES, uses::activation(Activation::Tanh)) => curve::tanh(z),
-        Activation::Sigmoid if uses::has(USES, uses::activation(Activation::Sigmoid)) => curve::sigmoid(z),
-        Activation::Swish if uses::has(USES, uses::activation(Activation::Swish)) => unbounded(curve::swish(z)),
-        Activation::Gelu if uses::has(USES, uses::activation(Activation::Gelu)) => unbounded(curve::gelu(z)),
-        Activation::Relu => unbounded(z.max(0)),
-        _ => unbounded(z),
-    }
 }
