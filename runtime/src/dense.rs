@@ -141,14 +141,18 @@ impl Dense<'_> {
                 *y = A::constant(self.bias.get(o).unwrap_or(0.0));
             }
         }
-        match self.kernel {
-            Values::Aligned(kernel) if uses::has(USES, uses::precision(Precision::F32)) => {
+        let kernel = match self.kernel {
+            Values::Aligned(kernel) if ANY_ADDRESS => Values::Single(bytemuck::cast_slice(kernel)),
+            kernel => kernel,
+        };
+        match kernel {
+            Values::Aligned(kernel) if !ANY_ADDRESS && uses::has(USES, uses::precision(Precision::F32)) => {
                 accumulate(kernel, y.len(), x, y, A::FUSED);
             }
             kernel if PANELS && uses::has(USES, uses::UNALIGNED | uses::precision(Precision::F16)) => {
                 widened(kernel, x, y, A::FUSED);
             }
-            Values::Single(kernel) if uses::has(USES, uses::UNALIGNED) => {
+            Values::Single(kernel) if ANY_ADDRESS || uses::has(USES, uses::UNALIGNED) => {
                 accumulate(kernel, y.len(), x, y, A::FUSED);
             }
             Values::Half(kernel) if uses::has(USES, uses::precision(Precision::F16)) => {
@@ -162,6 +166,9 @@ impl Dense<'_> {
 /// Whether weights that are not aligned f32 are made so block by block, and one set of inner loops serves all: where
 /// those are assembly.
 const PANELS: bool = cfg!(all(target_arch = "arm", target_abi = "eabihf"));
+
+/// Whether aligned f32 are read like others: where an access costs the same at any address, and code is to be small.
+const ANY_ADDRESS: bool = cfg!(target_family = "wasm");
 
 /// Adds x·kernel to what `y` holds, block by block of weights made f32 first.
 #[inline(never)]

@@ -128,6 +128,8 @@ pub enum LoadError {
     UnknownWord(Word),
     /// The maths the file asks for is not built in; the feature of that name brings it.
     MathNotBuiltIn(MathBackend),
+    /// Holds what is not among the `USES` of the [`Model`](crate::Model) that reads it.
+    NotInUses,
     /// More layers than [`MAX_LAYERS`](crate::format::MAX_LAYERS), or none.
     LayerCount,
     /// A tensor the architecture needs is missing.
@@ -170,6 +172,7 @@ impl fmt::Display for LoadError {
             Self::MissingWord(w) => write!(f, "metadata `{w}` is missing"),
             Self::UnknownWord(w) => write!(f, "metadata `{w}` holds an unknown word"),
             Self::MathNotBuiltIn(m) => write!(f, "needs the maths of `{0}`: build with the feature `{0}`", m.name()),
+            Self::NotInUses => f.write_str("holds what this program was built without: see its `USES`"),
             Self::LayerCount => f.write_str("has no layers, or more than the format allows"),
             Self::Missing(t) => write!(f, "tensor `{t}` is missing"),
             Self::Duplicate(t) => write!(f, "tensor `{t}` appears twice"),

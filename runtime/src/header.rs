@@ -26,15 +26,8 @@ pub(crate) enum Dtype {
 
 impl Dtype {
     fn from_name(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"F32" => Self::F32,
-            b"F16" => Self::F16,
-            b"I32" => Self::I32,
-            b"I16" => Self::I16,
-            b"I8" => Self::I8,
-            b"U8" => Self::U8,
-            _ => return None,
-        })
+        const ALL: [Dtype; 6] = [Dtype::F32, Dtype::F16, Dtype::I32, Dtype::I16, Dtype::I8, Dtype::U8];
+        ALL.get(position(&["F32", "F16", "I32", "I16", "I8", "U8"], name)?).copied()
     }
 
     const fn bytes(self) -> usize {
@@ -169,17 +162,20 @@ impl<'s, 'a> Header<'s, 'a> {
                 }
             }
         }
-        let mut cursor = 0;
-        for _ in 0..self.spans.len() {
-            match self.spans.iter().find(|s| s.start == cursor && s.end > cursor) {
-                Some(span) => cursor = span.end,
-                None => return Err(LoadError::Gap),
+        // Without overlap, bytes are missing in between where all spans together are shorter than they reach.
+        let (mut total, mut reach) = (0, 0);
+        for span in self.spans.iter() {
+            if span.start >= span.end {
+                return Err(LoadError::Gap);
             }
+            total += span.end - span.start;
+            reach = span.end.max(reach);
         }
-        match cursor.cmp(&self.data.len()) {
-            core::cmp::Ordering::Less => Err(LoadError::TrailingBytes),
-            core::cmp::Ordering::Equal => Ok(()),
-            core::cmp::Ordering::Greater => Err(LoadError::Truncated),
+        match () {
+            () if total != reach => Err(LoadError::Gap),
+            () if reach < self.data.len() => Err(LoadError::TrailingBytes),
+            () if reach > self.data.len() => Err(LoadError::Truncated),
+            () => Ok(()),
         }
     }
 
@@ -211,6 +207,7 @@ pub(crate) fn find_word<'a>(text: &'a [u8], wanted: &str) -> Option<&'a str> {
 const METADATA: &[u8] = b"__metadata__";
 
 impl Header<'_, '_> {
+    #[inline(never)]
     fn add(&mut self, name: &[u8], info: &Info<'_>) -> Result<(), LoadError> {
         let name = tensor_name(name).ok_or(LoadError::UnknownTensor)?;
         if self.spans.iter().any(|s| s.name == name) {
@@ -239,18 +236,29 @@ impl Header<'_, '_> {
 
 /// A tensor of the format from its name.
 fn tensor_name(text: &[u8]) -> Option<TensorName> {
-    let single = [
-        (tensor::MAPPING_KERNEL, TensorName::MappingKernel),
-        (tensor::MAPPING_BIAS, TensorName::MappingBias),
-        (tensor::INPUT_SCALE, TensorName::InputScale),
-        (tensor::INPUT_OFFSET, TensorName::InputOffset),
-        (tensor::OUTPUT_SCALE, TensorName::OutputScale),
-        (tensor::OUTPUT_OFFSET, TensorName::OutputOffset),
-        (tensor::SELF_TEST_INPUTS, TensorName::SelfTestInputs),
-        (tensor::SELF_TEST_OUTPUTS, TensorName::SelfTestOutputs),
+    // Words apart from what they stand for: both are constants then, and nothing is put together on the stack.
+    const SINGLE: [&str; 8] = [
+        tensor::MAPPING_KERNEL,
+        tensor::MAPPING_BIAS,
+        tensor::INPUT_SCALE,
+        tensor::INPUT_OFFSET,
+        tensor::OUTPUT_SCALE,
+        tensor::OUTPUT_OFFSET,
+        tensor::SELF_TEST_INPUTS,
+        tensor::SELF_TEST_OUTPUTS,
     ];
-    if let Some((_, name)) = single.iter().find(|(name, _)| name.as_bytes() == text) {
-        return Some(*name);
+    const NAMES: [TensorName; 8] = [
+        TensorName::MappingKernel,
+        TensorName::MappingBias,
+        TensorName::InputScale,
+        TensorName::InputOffset,
+        TensorName::OutputScale,
+        TensorName::OutputOffset,
+        TensorName::SelfTestInputs,
+        TensorName::SelfTestOutputs,
+    ];
+    if let Some(at) = position(&SINGLE, text) {
+        return NAMES.get(at).copied();
     }
     let (encoder, rest) = match text.strip_prefix(tensor::LAYERS.as_bytes()) {
         Some(rest) => (false, rest),
@@ -260,38 +268,56 @@ fn tensor_name(text: &[u8]) -> Option<TensorName> {
     let (digits, suffix) = rest.split_at_checked(digits)?;
     let limit = if encoder { 2 } else { MAX_LAYERS };
     let n = decimal(digits).filter(|&n| (n as usize) < limit)? as u8;
-    let kinds: [(&str, TensorName); 5] = [
-        (tensor::KERNEL, if encoder { TensorName::EncoderKernel(n) } else { TensorName::LayerKernel(n) }),
-        (tensor::BIAS, if encoder { TensorName::EncoderBias(n) } else { TensorName::LayerBias(n) }),
-        (tensor::WEIGHT, if encoder { TensorName::EncoderWeight(n) } else { TensorName::LayerWeight(n) }),
-        (tensor::MULTIPLIER, if encoder { TensorName::EncoderMultiplier(n) } else { TensorName::LayerMultiplier(n) }),
-        (tensor::SHIFT, if encoder { TensorName::EncoderShift(n) } else { TensorName::LayerShift(n) }),
-    ];
-    kinds.iter().find(|(kind, _)| kind.as_bytes() == suffix).map(|(_, name)| *name)
+    let kind = position(&[tensor::KERNEL, tensor::BIAS, tensor::WEIGHT, tensor::MULTIPLIER, tensor::SHIFT], suffix)?;
+    Some(match (encoder, kind) {
+        (false, 0) => TensorName::LayerKernel(n),
+        (false, 1) => TensorName::LayerBias(n),
+        (false, 2) => TensorName::LayerWeight(n),
+        (false, 3) => TensorName::LayerMultiplier(n),
+        (false, _) => TensorName::LayerShift(n),
+        (true, 0) => TensorName::EncoderKernel(n),
+        (true, 1) => TensorName::EncoderBias(n),
+        (true, 2) => TensorName::EncoderWeight(n),
+        (true, 3) => TensorName::EncoderMultiplier(n),
+        (true, _) => TensorName::EncoderShift(n),
+    })
+}
+
+/// Which of `words` is `text`.
+#[inline(never)]
+pub(crate) fn position(words: &[&str], text: &[u8]) -> Option<usize> {
+    // The compiler is not to know how many there are: it would write the loop out.
+    core::hint::black_box(words).iter().position(|word| word.as_bytes() == text)
 }
 
 impl<'a> Words<'a> {
     /// The word under `name`; those that are not looked at may hold escapes, as a checkpoint's do.
     fn read(&mut self, json: &mut Json<'a>, name: &'a [u8]) -> Result<(), Bad> {
-        let slots = [
-            (key::FORMAT, &mut self.format),
-            (key::VERSION, &mut self.version),
-            (key::MAPPING, &mut self.mapping),
-            (key::ACTIVATIONS, &mut self.activations),
-            (key::GATE, &mut self.gate),
-            (key::MATH, &mut self.math),
-            (key::BITS, &mut self.bits),
-            (key::FRACTIONS, &mut self.fractions),
+        const KEYS: [&str; 8] = [
+            key::FORMAT,
+            key::VERSION,
+            key::MAPPING,
+            key::ACTIVATIONS,
+            key::GATE,
+            key::MATH,
+            key::BITS,
+            key::FRACTIONS,
         ];
-        for (key, slot) in slots {
-            if key.as_bytes() == name {
-                return match slot.replace(json.string(false)?) {
-                    Some(_) => Err(Bad),
-                    None => Ok(()),
-                };
-            }
+        let slot = match position(&KEYS, name) {
+            Some(0) => &mut self.format,
+            Some(1) => &mut self.version,
+            Some(2) => &mut self.mapping,
+            Some(3) => &mut self.activations,
+            Some(4) => &mut self.gate,
+            Some(5) => &mut self.math,
+            Some(6) => &mut self.bits,
+            Some(7) => &mut self.fractions,
+            _ => return json.string(true).map(|_| ()),
+        };
+        match slot.replace(json.string(false)?) {
+            Some(_) => Err(Bad),
+            None => Ok(()),
         }
-        json.string(true).map(|_| ())
     }
 }
 
@@ -310,13 +336,19 @@ impl<'a> Info<'a> {
     fn read(json: &mut Json<'a>) -> Result<Self, Bad> {
         let mut info = Self::default();
         json.object(&mut |json, name| {
-            let twice = match name {
-                b"dtype" => info.dtype.replace(json.string(false)?).is_some(),
-                b"shape" => info.shape.replace(json.numbers()?).is_some(),
-                b"data_offsets" => info.offsets.replace(json.numbers()?).is_some(),
-                _ => true,
+            let pair = match position(&["dtype", "shape", "data_offsets"], name) {
+                Some(0) if info.dtype.is_none() => {
+                    info.dtype = Some(json.string(false)?);
+                    return Ok(());
+                }
+                Some(1) => &mut info.shape,
+                Some(2) => &mut info.offsets,
+                _ => return Err(Bad),
             };
-            if twice { Err(Bad) } else { Ok(()) }
+            match pair.replace(json.numbers()?) {
+                Some(_) => Err(Bad),
+                None => Ok(()),
+            }
         })?;
         Ok(info)
     }

@@ -6,38 +6,55 @@ use crate::{
     dense::{Dense, Values},
     error::{LoadError, TensorName, Word},
     format::{Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
-    header::{self, Dtype, Header, Words},
+    header::{Dtype, Header, Words},
+    uses,
 };
 
-/// Takes tensors out of a header, each once, each of the shape the architecture asks for.
-pub(crate) struct Reader<'h, 'a> {
+/// Whether a program may read what it has no code for: not where that is not among `USES`.
+fn needs<const USES: u32>(what: u32) -> Result<(), LoadError> {
+    if uses::has(USES, what) { Ok(()) } else { Err(LoadError::NotInUses) }
+}
+
+/// Takes tensors out of a header, each once, each of the shape the architecture asks for; what is not among `USES` is
+/// refused.
+pub(crate) struct Reader<'h, 'a, const USES: u32> {
     header: &'h Header<'h, 'a>,
     pub(crate) precision: Option<Precision>,
     pub(crate) taken: usize,
     pub(crate) weight_bytes: usize,
 }
 
-impl<'h, 'a> Reader<'h, 'a> {
+impl<'h, 'a, const USES: u32> Reader<'h, 'a, USES> {
     pub(crate) fn new(header: &'h Header<'h, 'a>) -> Self {
         Self { header, precision: None, taken: 0, weight_bytes: 0 }
     }
 
-    /// The weights of `name`, of one precision throughout, finite, `[rows, columns]` or `[columns]`.
-    fn weights(&mut self, name: TensorName, rank: u8, shape: [usize; 2]) -> Result<Values<'a>, LoadError> {
+    /// The tensor `name`, `[rows, columns]` or `[columns]`, which nobody has taken yet.
+    #[inline(never)]
+    fn tensor(&mut self, name: TensorName, rank: u8, shape: [usize; 2]) -> Result<(&'a [u8], Dtype), LoadError> {
         let span = self.header.span(name)?;
         if span.rank != rank || span.shape != shape {
             return Err(LoadError::Shape(name));
         }
-        let precision = span.dtype.precision().ok_or(LoadError::Dtype(name))?;
+        self.taken += 1;
+        Ok((span.bytes(self.header.data), span.dtype))
+    }
+
+    /// The weights of `name`, of one precision throughout, finite.
+    fn weights(&mut self, name: TensorName, rank: u8, shape: [usize; 2]) -> Result<Values<'a>, LoadError> {
+        let (bytes, dtype) = self.tensor(name, rank, shape)?;
+        let precision = dtype.precision().ok_or(LoadError::Dtype(name))?;
         if *self.precision.get_or_insert(precision) != precision {
             return Err(LoadError::Dtype(name));
         }
-        let bytes = span.bytes(self.header.data);
         let values = Values::new(bytes, precision);
+        needs::<USES>(uses::precision(precision))?;
+        if matches!(values, Values::Single(_)) {
+            needs::<USES>(uses::UNALIGNED)?;
+        }
         if !values.all_finite() {
             return Err(LoadError::NotFinite(name));
         }
-        self.taken += 1;
         self.weight_bytes += bytes.len();
         Ok(values)
     }
@@ -63,6 +80,9 @@ impl<'h, 'a> Reader<'h, 'a> {
         let activations = words.activations.ok_or(LoadError::MissingWord(Word::Activations))?;
         for (n, word) in activations.split(|b| *b == b',').enumerate() {
             let activation = Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
+            if activation != Activation::Identity {
+                needs::<USES>(uses::activation(activation))?;
+            }
             if n >= MAX_LAYERS {
                 return Err(LoadError::LayerCount);
             }
@@ -78,6 +98,7 @@ impl<'h, 'a> Reader<'h, 'a> {
         };
         let (inputs, mapping, dense) = match raw {
             None => (first, Mapping::None, None),
+            Some(_) if !uses::has(USES, uses::MAPPING) => return Err(LoadError::NotInUses),
             Some(raw) => {
                 let [inputs, frequencies] = self.matrix(TensorName::MappingKernel)?;
                 let names = (TensorName::MappingKernel, TensorName::MappingBias);
@@ -87,9 +108,19 @@ impl<'h, 'a> Reader<'h, 'a> {
         };
         let gate = match words.gate {
             None => None,
-            Some(word) => Some(Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Gate))?),
+            Some(word) => {
+                let gate = Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Gate))?;
+                needs::<USES>(uses::GATE)?;
+                if gate != Activation::Identity {
+                    needs::<USES>(uses::activation(gate))?;
+                }
+                Some(gate)
+            }
         };
         let output_affine = self.header.span(TensorName::OutputScale).is_ok();
+        if output_affine {
+            needs::<USES>(uses::OUTPUT_AFFINE)?;
+        }
         let architecture = Architecture { inputs, mapping, gate, layers, output_affine };
         if inputs > MAX_INPUTS || architecture.features() != first {
             return Err(LoadError::Shape(TensorName::LayerKernel(0)));
@@ -116,7 +147,7 @@ impl<'h, 'a> Reader<'h, 'a> {
     }
 
     pub(crate) fn encoders(&mut self, architecture: &Architecture) -> Result<Option<[Dense<'a>; 2]>, LoadError> {
-        if architecture.gate.is_none() {
+        if architecture.gate.is_none() || !uses::has(USES, uses::GATE) {
             return Ok(None);
         }
         if architecture.layers.len() < 2 {
@@ -131,7 +162,7 @@ impl<'h, 'a> Reader<'h, 'a> {
         &mut self,
         architecture: &Architecture,
     ) -> Result<Option<(Values<'a>, Values<'a>)>, LoadError> {
-        if !architecture.output_affine {
+        if !architecture.output_affine || !uses::has(USES, uses::OUTPUT_AFFINE) {
             return Ok(None);
         }
         let shape = [1, architecture.outputs()];
@@ -145,18 +176,12 @@ impl<'h, 'a> Reader<'h, 'a> {
         architecture: &Architecture,
     ) -> Result<Option<(Values<'a>, Values<'a>)>, LoadError> {
         let Ok(inputs) = self.header.span(TensorName::SelfTestInputs) else { return Ok(None) };
-        let outputs = self.header.span(TensorName::SelfTestOutputs)?;
         let rows = inputs.shape[0];
-        for (span, width) in [(inputs, architecture.inputs), (outputs, architecture.outputs())] {
-            if span.dtype != Dtype::F32 {
-                return Err(LoadError::Dtype(span.name));
-            }
-            if span.rank != 2 || span.shape != [rows, width] {
-                return Err(LoadError::Shape(span.name));
-            }
-        }
-        let values = |span: &header::Span| Values::new(span.bytes(self.header.data), Precision::F32);
-        self.taken += 2;
-        Ok(Some((values(inputs), values(outputs))))
+        let mut samples = |name, width| match self.tensor(name, 2, [rows, width])? {
+            (bytes, Dtype::F32) => Ok(Values::new(bytes, Precision::F32)),
+            _ => Err(LoadError::Dtype(name)),
+        };
+        let inputs = samples(TensorName::SelfTestInputs, architecture.inputs)?;
+        Ok(Some((inputs, samples(TensorName::SelfTestOutputs, architecture.outputs())?)))
     }
 }

@@ -47,6 +47,17 @@ impl<'a> Model<'a> {
     /// Everything that is not exactly as FORMAT.md says: see [`LoadError`]. Afterwards only a slice of the wrong
     /// length can fail.
     pub fn new(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        Self::load(bytes)
+    }
+}
+
+impl<'a, const USES: u32> Model<'a, USES> {
+    /// Reads a model file in place, as [`Model::new`] does, in a program that says what its models hold: code for what
+    /// is not among `USES` is not linked. `Model::<{ uses::SIREN }>::load` is half as large.
+    ///
+    /// # Errors
+    /// As [`Model::new`]; [`LoadError::NotInUses`] for a file that holds anything else.
+    pub fn load(bytes: &'a [u8]) -> Result<Self, LoadError> {
         let mut spans = Spans::new();
         let header = Header::read(bytes, &mut spans)?;
         let words = header.words;
@@ -60,9 +71,12 @@ impl<'a> Model<'a> {
         if !activation::available(math) {
             return Err(LoadError::MathNotBuiltIn(math));
         }
+        if !uses::has(USES, uses::math(math)) {
+            return Err(LoadError::NotInUses);
+        }
         header.check_spans()?;
 
-        let mut reader = Reader::new(&header);
+        let mut reader = Reader::<USES>::new(&header);
         let (architecture, mapping) = reader.architecture(&words)?;
         let layers = reader.layers(&architecture)?;
         let encoders = reader.encoders(&architecture)?;

@@ -15,6 +15,10 @@ pub const OUTPUT_AFFINE: u32 = 1 << 14;
 /// f32 weights at any address, as in a file; those of a build-time model are aligned.
 pub const UNALIGNED: u32 = 1 << 18;
 
+/// A SIREN in f32 whose file lies at a multiple of 8, so that its weights are aligned: see
+/// [`Aligned`](crate::fixed::Aligned).
+pub const SIREN: u32 = activation(Activation::Sine) | math(MathBackend::Polynomial) | precision(Precision::F32);
+
 /// A layer that ends in `activation`.
 pub const fn activation(activation: Activation) -> u32 {
     1 << activation as u32

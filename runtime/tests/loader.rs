@@ -8,6 +8,7 @@ use rwf_runtime::{
     LoadError, Model, SelfTestError,
     error::{TensorName, Word},
     format::{MathBackend, Precision},
+    uses,
 };
 
 fn good() -> File {
@@ -201,6 +202,48 @@ fn a_gated_network_has_encoders_and_equal_widths() {
 }
 
 #[test]
+fn a_program_reads_what_it_was_built_for_and_nothing_else() {
+    type Sirens<'a> = Model<'a, { uses::SIREN }>;
+    /// The file `shift` bytes beyond a multiple of 8, handed to `with`.
+    fn at<R>(file: &File, shift: usize, with: impl FnOnce(&[u8]) -> R) -> R {
+        let bytes = file.bytes();
+        let mut room = vec![0u64; bytes.len() / 8 + 2];
+        let place = &mut bytemuck::cast_slice_mut(&mut room)[shift..shift + bytes.len()];
+        place.copy_from_slice(&bytes);
+        with(place)
+    }
+    let siren = File::network("none", "sine,sine,identity", None);
+    at(&siren, 0, |bytes| {
+        let (all, own) = (Model::new(bytes).unwrap(), Sirens::load(bytes).unwrap());
+        let (mut scratch, mut y, mut z) = ([0.0; 64], [0.0; 3], [0.0; 3]);
+        all.eval(&[3.0, 4.0], &mut y, &mut scratch).unwrap();
+        own.eval(&[3.0, 4.0], &mut z, &mut scratch).unwrap();
+        assert_eq!(y.map(f32::to_bits), z.map(f32::to_bits));
+        assert!(y.iter().any(|y| *y != 0.0));
+    });
+    let mut affine = siren.clone();
+    affine.push("output.scale", &[3], 2.0);
+    affine.push("output.offset", &[3], 5.0);
+    for (file, shift) in [
+        (siren.clone(), 1),
+        (siren.clone().halve(), 0),
+        (affine, 0),
+        (File::network("none", "sine,tanh,identity", None), 0),
+        (File::network("fourier", "sine,sine,identity", None), 0),
+        (File::network("none", "sine,sine,identity", Some("sine")), 0),
+    ] {
+        at(&file, shift, |bytes| {
+            assert!(Model::new(bytes).is_ok());
+            assert_eq!(Sirens::load(bytes).err(), Some(LoadError::NotInUses));
+        });
+    }
+    // A bad file is bad for anyone.
+    let mut bad = siren;
+    bad.tensors.pop();
+    at(&bad, 0, |bytes| assert_eq!(Sirens::load(bytes).err(), Model::new(bytes).err()));
+}
+
+#[test]
 fn self_tests_pass_fail_or_are_missing() {
     let mut file = good();
     let bytes = file.bytes();
@@ -246,6 +289,7 @@ fn every_error_says_something_of_its_own() {
         LoadError::MissingWord(Word::Gate),
         LoadError::UnknownWord(Word::Gate),
         LoadError::MathNotBuiltIn(MathBackend::Libm),
+        LoadError::NotInUses,
         LoadError::LayerCount,
         LoadError::Missing(TensorName::OutputScale),
         LoadError::Duplicate(TensorName::OutputScale),

@@ -1,4 +1,5 @@
-//! With the feature `runtime` a program that loads a model and evaluates a point, with `built` one that evaluates a
+//! With the feature `runtime` a program that loads a model and evaluates a point, with `siren` the same for SIRENs in
+//! f32 alone, with `built` one that evaluates a
 //! model made at build time; without either the same program less that. The difference of their sections is what the
 //! runtime costs. With `proof` it calls all there is, and links only when none of that can panic.
 #![no_std]
@@ -42,12 +43,21 @@ fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
     }
 }
 
+/// The loader for files of one kind.
+#[cfg(feature = "siren")]
+fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
+    static FILE: [u8; 1] = [0];
+    if let Ok(model) = rwf_runtime::Model::<{ rwf_runtime::uses::SIREN }>::load(black_box(&FILE)) {
+        black_box(model.eval(x, y, scratch).is_ok());
+    }
+}
+
 #[cfg(feature = "proof")]
 fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
     proof::everything(x, y, scratch);
 }
 
-#[cfg(not(any(feature = "runtime", feature = "built", feature = "proof")))]
+#[cfg(not(any(feature = "runtime", feature = "siren", feature = "built", feature = "proof")))]
 fn evaluate(_: &[f32; 2], _: &mut [f32; 3], _: &mut [f32; SCRATCH]) {}
 
 #[panic_handler]

@@ -1,4 +1,5 @@
-//! Inner loops for Arm in assembly, as the compiler has no way to be told of them. All unsafe code of this crate is here.
+//! Inner loops for Arm in assembly, as the compiler has no way to be told of them. All unsafe code of this
+//! crate is here and in `riscv`.
 //!
 //! Their scalar twins are in [`crate::dense`] and [`crate::integer`]; the emulated boards are held to the bits of the host,
 //! which has only those.
