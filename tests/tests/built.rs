@@ -93,7 +93,18 @@ macro_rules! integers {
 
 floats!(siren32_f32, siren32_f16, siren64_f32, siren64_f16, fourier_f32, fourier_f16, modified_f32, modified_f16);
 floats!(portrait, torus, chirp);
-integers!(siren_int8, fourier_mixed, mlp_int16, modified_int8, portrait_int8, siren32_int8, fourier_int8);
+integers!(
+    siren_int8,
+    fourier_mixed,
+    mlp_int16,
+    modified_int8,
+    portrait_int8,
+    siren32_int8,
+    siren64_int8,
+    fourier_int8,
+    gated_int8,
+    uneven_int8
+);
 
 #[test]
 fn the_native_grid_is_a_constant() {
