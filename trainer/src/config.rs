@@ -286,7 +286,7 @@ fn plain(error: &toml::de::Error) -> String {
 
 /// Lays `over` on `under`, table by table. A table of another `kind` replaces the one below it whole: the fields
 /// of one variant mean nothing to the next. (A signal's kind is not such a choice: its fields are common to all.)
-fn merge(under: &mut Table, over: Table) {
+pub(crate) fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {

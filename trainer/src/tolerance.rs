@@ -59,3 +59,18 @@ pub const PROJECTION_CENTRE: f64 = 0.25;
 
 /// Winding numbers by the hierarchy of dipoles against the sum over triangles, absolute: inside starts at one half.
 pub const WINDING: f64 = 2e-2;
+
+/// Slopes of a formula in f32 against central differences with a step of 1e-2, absolute, slopes of order 1.
+pub const DUAL: f64 = 1e-3;
+
+/// Pseudo-spectral solutions against closed forms, absolute, values to 1: fourth order in time at the tests' steps.
+pub const SPECTRAL: f64 = 1e-6;
+
+/// The same against published solutions that were made with other methods, relative L2.
+pub const PUBLISHED: f64 = 2e-3;
+
+/// Residuals of closed-form solutions whose derivatives are central differences in f64, relative to the largest part.
+pub const MANUFACTURED: f64 = 1e-4;
+
+/// Cotangents of residuals in f32 against differences, relative to the largest.
+pub const RESIDUAL: f64 = 5e-3;

@@ -8,7 +8,9 @@ use crate::{
     engine::{self, DeviceChoice, EngineChoice},
     error::{Error, Result},
     network::Parameterization,
-    task::compare::{CtOptions, Experiment, ImageOptions, Options, RenderOptions, Row, ShapeOptions, run as compare},
+    task::compare::{
+        CtOptions, Experiment, ImageOptions, Options, PdeOptions, RenderOptions, Row, ShapeOptions, run as compare,
+    },
 };
 
 const EXAMPLES: &str = "Examples:
@@ -20,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   rwf compare shape --mesh bunny.obj --params plain,aa,wn,rwf
   rwf compare render --params plain,aa,wn,rwf
   rwf compare ct --params plain,rwf --rows gaussian
+  rwf compare pde --equations advection,allen-cahn --params plain,aa,wn,rwf
 
 The folder holds report.html (self-contained), report.md with figures/, results.csv, and trials/
 with each training. The same command again goes on where it was stopped.";
@@ -116,6 +119,14 @@ enum Which {
         #[command(flatten)]
         common: Common,
     },
+    /// Solutions of differential equations, on the networks of `rwf pde`
+    Pde {
+        /// Names of the equations
+        #[arg(long, value_delimiter = ',', default_value = "advection,allen-cahn", value_name = "NAMES")]
+        equations: Vec<String>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// What is none of them, so that the answer can name them all
     #[command(external_subcommand)]
     Unknown(Vec<String>),
@@ -171,10 +182,12 @@ pub(super) fn run(args: Args) -> Result<()> {
         Which::Ct { phantom, size, angles, rows, common } => {
             ("ct", Experiment::Ct(CtOptions { phantom, size, angles, rows }), common)
         }
+        Which::Pde { equations, common } => ("pde", Experiment::Pde(PdeOptions { equations }), common),
         Which::Unknown(words) => {
             let found = words.first().map_or("", String::as_str);
-            let message =
-                format!("found `{found}`, expected regression, landscape, sweep, image, siren, shape, render or ct");
+            let message = format!(
+                "found `{found}`, expected regression, landscape, sweep, image, siren, shape, render, ct or pde"
+            );
             return Err(Error::Config { field: "experiment".into(), message });
         }
     };

@@ -11,6 +11,7 @@ mod import;
 mod info;
 mod inspect;
 mod new_firmware;
+mod pde;
 mod render;
 mod settings;
 mod shape;
@@ -57,6 +58,7 @@ enum Command {
     Compare(Box<compare::Args>),
     Render(Box<render::Args>),
     Ct(Box<ct::Args>),
+    Pde(Box<pde::Args>),
     Inspect(inspect::Args),
     NewFirmware(new_firmware::Args),
     Bench(bench::Args),
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Render(args) => render::run(*args),
         Command::Ct(args) => ct::run(*args),
+        Command::Pde(args) => pde::run(*args),
         Command::Compare(args) => compare::run(*args),
         Command::NewFirmware(args) => new_firmware::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -65,7 +65,8 @@ pub(super) struct NetworkArgs {
     /// Frequency factor of the first sine layer
     #[arg(long)]
     omega0_first: Option<f64>,
-    /// Input mapping: none, gaussian[:frequencies[:scale]], pe[:max_power[:frequencies]], octaves[:levels]
+    /// Input mapping: none, gaussian[:frequencies[:scale]], pe[:max_power[:frequencies]], octaves[:levels],
+    /// periodic[:harmonics[:waves[:scale]]]
     #[arg(long)]
     mapping: Option<String>,
     /// Parameterization of every dense layer

@@ -108,6 +108,7 @@ pub(super) const MAPPINGS: &[(&str, &str, &[Field])] = &[
     ("gaussian", "gaussian", &[Field::Integer("frequencies"), Field::Number("scale")]),
     ("pe", "positional-log", &[Field::Number("max_power"), Field::Integer("frequencies")]),
     ("octaves", "positional-octaves", &[Field::Integer("levels")]),
+    ("periodic", "periodic", &[Field::Integer("harmonics"), Field::Integer("waves"), Field::Number("scale")]),
 ];
 
 /// Learning-rate schedules.

@@ -49,13 +49,15 @@ pub enum Scale {
     },
     /// One less the intersection over union, told as IoU in percent.
     Iou,
+    /// A relative L2 error, told as its logarithm to base 10.
+    Relative,
 }
 
 impl Scale {
     /// The number that is compared.
     pub fn score(self, error: f64) -> f64 {
         match self {
-            Self::Logarithm => error.log10(),
+            Self::Logarithm | Self::Relative => error.log10(),
             Self::Psnr { range } => 10.0 * (range * range / error).log10(),
             Self::Iou => 100.0 * (1.0 - error),
         }
@@ -63,7 +65,7 @@ impl Scale {
 
     /// Whether a larger score is better.
     pub fn more_is_better(self) -> bool {
-        self != Self::Logarithm
+        !matches!(self, Self::Logarithm | Self::Relative)
     }
 
     /// What the scores are.
@@ -72,6 +74,7 @@ impl Scale {
             Self::Logarithm => "log10 of the mean squared error",
             Self::Psnr { .. } => "PSNR [dB]",
             Self::Iou => "IoU [%]",
+            Self::Relative => "log10 of the relative L2 error",
         }
     }
 }

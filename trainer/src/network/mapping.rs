@@ -41,8 +41,28 @@ pub enum MappingConfig {
         #[serde(default = "scale")]
         scale: f64,
     },
+    /// For functions that are periodic along every axis but the first, [-1, 1] being one period (Dong and Ni 2021): sin
+    /// and cos of πkx, k = 1 .. `harmonics`, along those, a quarter turn along the first, and `waves` plane waves with
+    /// -`harmonics` to `harmonics` periods along those and `scale`·N(0, 1) turns a unit along the first.
+    Periodic {
+        /// Highest number of periods.
+        #[serde(default = "harmonics")]
+        harmonics: usize,
+        /// Number of plane waves.
+        #[serde(default)]
+        waves: usize,
+        /// Standard deviation of their frequency along the first axis.
+        #[serde(default = "wave_scale")]
+        scale: f64,
+    },
 }
 
+fn harmonics() -> usize {
+    1
+}
+fn wave_scale() -> f64 {
+    1.0
+}
 fn max_power() -> f64 {
     6.0
 }
@@ -70,6 +90,7 @@ impl MappingConfig {
             Self::PositionalLog { frequencies, .. } => frequencies * inputs,
             Self::PositionalOctaves { levels, .. } => levels * inputs,
             Self::Gaussian { frequencies, .. } => frequencies,
+            Self::Periodic { harmonics, waves, .. } => 1 + inputs.saturating_sub(1) * harmonics + waves,
         }
     }
 
@@ -102,6 +123,22 @@ impl MappingConfig {
             }),
             Self::PositionalOctaves { levels, .. } => along_axes(levels, &|k| 0.5 * (k as f64).exp2()),
             Self::Gaussian { scale, .. } => (0..inputs * outputs).map(|_| scale * rng.normal()).collect(),
+            Self::Periodic { harmonics, waves, scale } => {
+                let mut kernel = vec![0.0; inputs * outputs];
+                kernel[0] = 0.25;
+                for axis in 1..inputs {
+                    for k in 0..harmonics {
+                        kernel[axis * outputs + 1 + (axis - 1) * harmonics + k] = 0.5 * (k + 1) as f64;
+                    }
+                }
+                for wave in outputs - waves..outputs {
+                    kernel[wave] = scale * rng.normal();
+                    for axis in 1..inputs {
+                        kernel[axis * outputs + wave] = 0.5 * (rng.below(2 * harmonics + 1) as f64 - harmonics as f64);
+                    }
+                }
+                kernel
+            }
         };
         Some(HostDense { kernel, bias: vec![0.0; outputs], inputs, outputs })
     }
@@ -119,7 +156,10 @@ impl MappingConfig {
             Self::PositionalOctaves { levels, .. } if !(1..=16).contains(&levels) => {
                 Some(("levels", levels.to_string(), "1 to 16"))
             }
-            Self::Gaussian { scale, .. } if !(scale > 0.0 && scale.is_finite()) => {
+            Self::Periodic { harmonics, .. } if !(1..=64).contains(&harmonics) => {
+                Some(("harmonics", harmonics.to_string(), "1 to 64"))
+            }
+            Self::Gaussian { scale, .. } | Self::Periodic { scale, .. } if !(scale > 0.0 && scale.is_finite()) => {
                 Some(("scale", scale.to_string(), "above 0"))
             }
             _ => None,
@@ -130,6 +170,23 @@ impl MappingConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_periodic_mapping_gives_the_same_features_a_period_on() {
+        let mapping = MappingConfig::Periodic { harmonics: 2, waves: 5, scale: 3.0 };
+        let kernel = mapping.draw(3, &mut Rng::new(1)).unwrap();
+        assert_eq!(kernel.outputs, 1 + 2 * 2 + 5);
+        let turns = |x: [f64; 3]| -> Vec<f64> {
+            (0..10).map(|f| (0..3).map(|i| x[i] * kernel.kernel[i * 10 + f]).sum()).collect()
+        };
+        let at = turns([0.3, -0.4, 0.1]);
+        for moved in [turns([0.3, 1.6, 0.1]), turns([0.3, -0.4, -1.9])] {
+            assert!(at.iter().zip(&moved).all(|(a, b)| ((a - b) - (a - b).round()).abs() < 1e-12));
+        }
+        // Along the first axis there is no such period: it can tell the two ends apart.
+        let (start, end) = (turns([-1.0, 0.0, 0.0]), turns([1.0, 0.0, 0.0]));
+        assert!(((start[0] - end[0]) - (start[0] - end[0]).round()).abs() > 0.4);
+    }
 
     #[test]
     fn frequencies_are_those_published() {

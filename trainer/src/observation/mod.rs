@@ -1,8 +1,10 @@
-//! 4 From network output to what was measured, one file each: sums along rays, distances and slopes, and back. Values at
+//! 4 From network output to what was measured, one file each: sums along rays, distances and slopes, differential
+//! equations, and back. Values at
 //! the points themselves are [`Samples`](crate::engine::Samples).
 
 mod distance;
 mod line;
+pub mod pde;
 mod picture;
 mod volume;
 

@@ -433,7 +433,7 @@ impl<T: Observed> Objective for Watch<T> {
 /// Columns of `metrics.csv` that every run has.
 const OWN_COLUMNS: [&str; 4] = ["learning_rate", "loss", "gradient_norm", "seconds"];
 
-fn columns<T: Observed>(task: &T) -> Vec<String> {
+pub(super) fn columns<T: Observed>(task: &T) -> Vec<String> {
     OWN_COLUMNS.into_iter().map(String::from).chain(task.columns()).collect()
 }
 

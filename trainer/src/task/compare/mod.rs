@@ -3,6 +3,7 @@
 mod ct;
 mod image;
 mod landscape;
+mod pde;
 mod regression;
 mod render;
 mod rows;
@@ -19,6 +20,7 @@ use candle_core::Device;
 
 pub use ct::CtOptions;
 pub use image::ImageOptions;
+pub use pde::PdeOptions;
 pub use render::RenderOptions;
 pub use rows::Row;
 pub use shape::ShapeOptions;
@@ -52,6 +54,8 @@ pub enum Experiment {
     Render(RenderOptions),
     /// A slice from its projections (Tancik et al. 2020).
     Ct(CtOptions),
+    /// Solutions of differential equations.
+    Pde(PdeOptions),
 }
 
 /// What all experiments have in common.
@@ -120,6 +124,7 @@ pub fn run(
         Experiment::Shape(shape) => shape::plan(options, shape)?,
         Experiment::Render(render) => render::plan(options, render)?,
         Experiment::Ct(ct) => ct::plan(options, ct)?,
+        Experiment::Pde(pde) => pde::plan(options, pde)?,
     };
     make(&options.folder)?;
     let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::compare::cores() } else { 1 });

@@ -387,8 +387,7 @@ impl WithSimd for GateBackward<'_> {
 
 /// Jets of sin(2πt) and cos(2πt), `[rows, points, width]` behind the first `raw` columns, for phases `turns`
 /// `[points, frequencies]` that grow along the n-th direction by `slopes[n]` `[frequencies]`.
-pub(super) fn features(plan: &Plan, turns: &[f32], slopes: &[Vec<f32>], raw: usize, out: &mut [f32]) {
-    let m = slopes.first().map_or(turns.len(), Vec::len);
+pub(super) fn features(plan: &Plan, (turns, m): (&[f32], usize), slopes: &[Vec<f32>], raw: usize, out: &mut [f32]) {
     let width = raw + 2 * m;
     let size = turns.len() / m * width;
     Arch::new().dispatch(Features { plan, turns, slopes, raw, out, m, width, size });

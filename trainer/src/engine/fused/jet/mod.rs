@@ -167,7 +167,7 @@ impl FusedEngine {
                 let turns = &mut part.turns[..points * frequencies.count()];
                 frequencies.phases(x, turns);
                 let raw = frequencies.raw();
-                kernels::features(plan, turns, slopes, raw, features);
+                kernels::features(plan, (turns, frequencies.count()), slopes, raw, features);
                 raw
             }
         };

@@ -123,7 +123,7 @@ impl Plan {
     }
 
     /// Inputs of the network it is made for.
-    pub(super) fn inputs(&self) -> usize {
+    pub fn inputs(&self) -> usize {
         self.inputs
     }
 

@@ -270,3 +270,34 @@ fn values_of_jets_are_those_of_the_engine() {
     }
     assert_eq!(engine.look(&plan, &x, &Same(engine.forward(&x).unwrap()), 0).unwrap(), 64.0);
 }
+
+/// Squares of values alone, without any line through the points.
+struct Squares;
+
+impl JetObservation for Squares {
+    fn observe(&self, _: Range<usize>, jets: &[f32], cotangents: &mut [f32], _: &mut [f64]) -> f64 {
+        cotangents.iter_mut().zip(jets).for_each(|(c, j)| *c = 2.0 * j);
+        jets.iter().map(|&j| f64::from(j) * f64::from(j)).sum()
+    }
+}
+
+/// A plan of values alone sees what the values' own pass sees, through every mapping.
+#[test]
+fn values_alone_are_those_of_the_plain_pass() {
+    let (plan, _) = Plan::new(&[1.0, 1.0], &[Wanted::Partial(Vec::new())]).unwrap();
+    let mut rng = Rng::new(3);
+    let x: Vec<f32> = (0..2 * 37).map(|_| rng.symmetric(1.0) as f32).collect();
+    for mapping in [
+        MappingConfig::None,
+        MappingConfig::Gaussian { frequencies: 5, scale: 1.0 },
+        MappingConfig::PositionalOctaves { levels: 2, raw: true },
+        MappingConfig::Periodic { harmonics: 2, waves: 3, scale: 1.0 },
+    ] {
+        let config = NetworkConfig { mapping, ..NetworkConfig::new(ArchitectureKind::Mlp, 9, 2) };
+        let (network, start) = Network::new(&config, 2, 1, &mut Rng::new(0)).unwrap();
+        let mut engine = FusedEngine::new(&network, &start).unwrap();
+        let expected: f64 = engine.forward(&x).unwrap().iter().map(|&y| f64::from(y) * f64::from(y)).sum();
+        let found = engine.observe_jets(&plan, &x, &Squares, 1.0, &mut []).unwrap();
+        assert!((found / expected - 1.0).abs() < tolerance::FORWARD, "{mapping:?}: {found} {expected}");
+    }
+}

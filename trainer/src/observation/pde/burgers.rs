@@ -1,0 +1,74 @@
+//! Burgers' equation with a shock in the middle.
+
+use std::f64::consts::PI;
+
+use rustfft::num_complex::Complex;
+
+use super::{Axis, Coefficient, Equation, Evolution, Field, Place, Term, nodes};
+
+/// u_t + u·u_x = ν·u_xx from a sine between walls (Basdevant et al. 1986; Raissi, Perdikaris, Karniadakis 2019).
+#[derive(Debug)]
+pub(super) struct Burgers;
+
+/// Viscosity as published.
+pub(super) const NU: f64 = 0.01 / PI;
+
+impl Equation for Burgers {
+    fn name(&self) -> &'static str {
+        "burgers"
+    }
+
+    fn formula(&self) -> &'static str {
+        "u_t + u·u_x = nu·u_xx, u(0, x) = -sin(πx), u(t, ±1) = 0"
+    }
+
+    fn axes(&self) -> Vec<Axis> {
+        vec![Axis::new("t", 0.0, 1.0), Axis::new("x", -1.0, 1.0)]
+    }
+
+    fn coefficients(&self) -> Vec<Coefficient> {
+        vec![Coefficient::new("nu", NU)]
+    }
+
+    fn terms(&self) -> Vec<Term> {
+        vec![
+            Term::new("equation", Place::Inside, ["u", "u_t", "u_x", "u_xx"], |p, [u, u_t, u_x, u_xx]| {
+                [u_t + u * u_x - p.c[0] * u_xx]
+            }),
+            Term::new("initial", Place::Low(0), ["u"], |p, [u]| [u + (PI * p.x[1]).sin()]),
+            Term::new("walls", Place::Ends(1), ["u"], |_, [u]| [u]),
+        ]
+    }
+
+    fn reference(&self, c: &[f64]) -> Field {
+        solve(c[0])
+    }
+
+    fn defaults(&self) -> &'static str {
+        "
+        [signal.weights]
+        initial = 20.0
+        walls = 20.0
+        "
+    }
+}
+
+/// The solution at 101 times and 257 places; the sine's odd continuation keeps the walls at 0.
+pub(super) fn solve(nu: f64) -> Field {
+    let evolution = Evolution {
+        ends: (-1.0, 1.0),
+        start: &|x| -(PI * x).sin(),
+        linear: &|k| Complex::new(-nu * k * k, 0.0),
+        nonlinear: &|u| -0.5 * u * u,
+        derivative: 1,
+    };
+    thin(&evolution.run(1024, 1.0, 101, 20), 1024, (0.0, 1.0), (-1.0, 1.0))
+}
+
+/// Every so many-th node, 256 in all, and the far end, which is the near one again.
+pub(super) fn thin(u: &[f64], nodes_of_u: usize, t: (f64, f64), x: (f64, f64)) -> Field {
+    let times = u.len() / nodes_of_u;
+    let step = nodes_of_u / 256;
+    let row = |n: usize| (0..=256).map(move |i| u[n * nodes_of_u + i * step % nodes_of_u]);
+    Field::grid(&nodes(t, times), &nodes(x, 257), (0..times).flat_map(row).collect())
+}

@@ -1,0 +1,405 @@
+//! An equation as something that trains a network: its terms at points drawn anew every step, weighted and refined.
+
+use std::sync::Mutex;
+
+use super::{balance, config::PdeConfig};
+use crate::{
+    config::RunConfig,
+    domain::Collocation,
+    engine::{Engine, FusedEngine},
+    error::{Error, Result},
+    fold::Normalization,
+    network::{MappingConfig, NetworkConfig, Parameter, find},
+    observation::pde::{Axis, Dual, Equation, Field, LANES, Look, Place, Prepared, Purpose, Term, equation},
+    rng::Rng,
+    train::Schedule,
+};
+
+/// Candidates for every point that is held where the residual is large.
+const CANDIDATES: usize = 8;
+/// Share of all steps after which all of time is open.
+const OPEN: f64 = 0.5;
+
+/// What an equation asks of a network, step by step.
+pub struct Training {
+    /// The equation.
+    pub equation: &'static dyn Equation,
+    /// Its coordinates.
+    pub axes: Vec<Axis>,
+    /// Its terms.
+    pub terms: Vec<Term>,
+    /// Weight of every term.
+    pub weights: Vec<f32>,
+    /// What every term came to at the last step, not weighted.
+    pub losses: Vec<f64>,
+    /// Coefficients; of those that are sought, what they are held to be.
+    pub coefficients: Vec<f64>,
+    /// Between physical units and the network's.
+    pub normalization: Normalization,
+    prepared: Vec<Prepared>,
+    config: PdeConfig,
+    steps: u64,
+    learning_rate: f64,
+    schedule: Schedule,
+    collocation: Collocation,
+    seed: u64,
+    /// Index, logarithm and Adam's moments of each coefficient that is sought.
+    sought: Vec<(usize, [f32; 3])>,
+    /// Points held where the residual is large, in the network's units.
+    refined: Vec<f32>,
+    /// Where the solution is measured, in the network's units, and what is measured there.
+    data: (Vec<f32>, Vec<f64>),
+}
+
+impl std::fmt::Debug for Training {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "training on {}: {:?}", self.equation.name(), self.terms)
+    }
+}
+
+impl Training {
+    /// For this record; `reference` is what measurements are taken from where coefficients are sought.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a network that does not suit the equation.
+    pub fn new(config: &RunConfig<PdeConfig>, reference: &Field) -> Result<Self> {
+        let record = config.signal.clone();
+        let equation = equation(&record.equation)?;
+        suits(equation, &config.network)?;
+        let (axes, outputs) = (equation.axes(), equation.outputs());
+        let normalization = Normalization {
+            input_centre: axes.iter().map(|a| 0.5 * (a.lo + a.hi)).collect(),
+            input_half: axes.iter().map(|a| 0.5 * (a.hi - a.lo)).collect(),
+            output_centre: vec![0.0; outputs.len()],
+            output_half: outputs.iter().map(|o| o.1).collect(),
+        };
+        let known = equation.coefficients();
+        let coefficients = values(equation, &record);
+        let sought: Vec<(usize, [f32; 3])> =
+            known.iter().enumerate().filter_map(|(i, c)| Some((i, [c.sought?.ln() as f32, 0.0, 0.0]))).collect();
+        let (inputs, names): (Vec<&str>, Vec<&str>) =
+            (axes.iter().map(|a| a.name).collect(), outputs.iter().map(|o| o.0).collect());
+        let terms = equation.terms();
+        let prepare = |term: &Term| term.prepare(&inputs, &names, &normalization, sought.len());
+        let seed = config.training.seed;
+        let mut training = Self {
+            prepared: terms.iter().map(prepare).collect::<Result<_>>()?,
+            weights: terms.iter().map(|t| record.weights.get(t.name).map_or(1.0, |w| *w as f32)).collect(),
+            losses: vec![f64::NAN; terms.len()],
+            steps: config.training.steps,
+            learning_rate: config.training.learning_rate,
+            schedule: config.training.schedule,
+            collocation: Collocation::new(seed, record.sampler),
+            seed,
+            config: record,
+            refined: Vec::new(),
+            data: (Vec::new(), Vec::new()),
+            equation,
+            axes,
+            terms,
+            coefficients,
+            normalization,
+            sought,
+        };
+        if training.terms.iter().any(|t| t.place == Place::Data) {
+            training.measure(reference);
+        }
+        training.take_sought();
+        Ok(training)
+    }
+
+    /// Values of `reference` at random points of it, with noise.
+    fn measure(&mut self, reference: &Field) {
+        let mut rng = Rng::new(self.seed).stream("measurements");
+        let (inputs, width) = (self.axes.len(), reference.outputs);
+        let size = (reference.values.iter().map(|v| v * v).sum::<f64>() / reference.values.len() as f64).sqrt();
+        for _ in 0..self.config.measurements {
+            let at = rng.below(reference.len());
+            self.data.0.extend(self.to_network(&reference.points[at * inputs..][..inputs]));
+            let noise = self.config.noise * size;
+            self.data.1.extend(reference.values[at * width..][..width].iter().map(|v| v + noise * rng.normal()));
+        }
+    }
+
+    /// Physical points in the network's units.
+    pub fn to_network(&self, x: &[f64]) -> Vec<f32> {
+        let n = &self.normalization;
+        let axes = self.axes.len();
+        x.iter().enumerate().map(|(i, x)| ((x - n.input_centre[i % axes]) / n.input_half[i % axes]) as f32).collect()
+    }
+
+    /// And back: what the network sees is what the equation is told.
+    fn to_physical(&self, x: &[f32]) -> Vec<f64> {
+        let n = &self.normalization;
+        let axes = self.axes.len();
+        x.iter().enumerate().map(|(i, x)| n.input_centre[i % axes] + n.input_half[i % axes] * f64::from(*x)).collect()
+    }
+
+    fn take_sought(&mut self) {
+        for (index, state) in &self.sought {
+            self.coefficients[*index] = f64::from(state[0]).exp();
+        }
+    }
+
+    /// Coefficients at `step`; those that are sought are variables of the last lanes.
+    fn duals(&self, step: u64) -> Vec<Dual> {
+        let names = self.equation.coefficients();
+        let value = |(i, &value): (usize, &f64)| {
+            if let Some(lane) = self.sought.iter().position(|(index, _)| *index == i) {
+                return Dual::variable(value as f32, LANES - self.sought.len() + lane);
+            }
+            let ramp = self.config.curriculum.as_ref().filter(|c| c.coefficient == names[i].name);
+            Dual::constant(ramp.map_or(value, |c| {
+                let share = (self.done(step) / c.share).min(1.0);
+                c.from + (value - c.from) * share
+            }))
+        };
+        self.coefficients.iter().enumerate().map(value).collect()
+    }
+
+    /// Share of all steps before `step`.
+    fn done(&self, step: u64) -> f64 {
+        (step - 1) as f64 / self.steps as f64
+    }
+
+    /// Ends of the domain at `step`, as much of time as is open.
+    fn ends(&self, step: u64) -> Vec<(f64, f64)> {
+        let mut ends: Vec<(f64, f64)> = self.axes.iter().map(|a| (a.lo, a.hi)).collect();
+        let windows = self.config.windows as f64;
+        if windows > 1.0 {
+            let open = ((self.done(step) / OPEN * windows).floor() + 1.0).min(windows);
+            ends[0].1 = ends[0].0 + (ends[0].1 - ends[0].0) * open / windows;
+        }
+        ends
+    }
+
+    /// Points of term `k` at `step`, in the network's units.
+    fn points(&self, k: usize, step: u64) -> Vec<f32> {
+        let (term, mut ends) = (&self.terms[k], self.ends(step));
+        let hold = |ends: &mut Vec<(f64, f64)>, axis: usize, at: f64| ends[axis] = (at, at);
+        let count = self.config.conditions;
+        let draw = |name: &str, count, ends: &[(f64, f64)]| self.collocation.draw(name, step, count, ends);
+        let x = match term.place {
+            Place::Data => return self.data.0.clone(),
+            Place::Inside => {
+                let held = self.refined.len() / self.axes.len();
+                let mut x = self.to_network(&draw(term.name, self.config.points - held, &ends));
+                x.extend_from_slice(&self.refined);
+                return x;
+            }
+            Place::Low(axis) => {
+                let at = self.axes[axis].lo;
+                hold(&mut ends, axis, at);
+                draw(term.name, count, &ends)
+            }
+            Place::High(axis) => {
+                let at = self.axes[axis].hi;
+                hold(&mut ends, axis, at);
+                draw(term.name, count, &ends)
+            }
+            Place::Ends(axis) => {
+                let Axis { lo, hi, .. } = self.axes[axis];
+                hold(&mut ends, axis, lo);
+                let mut x = draw(term.name, count, &ends);
+                // Every other one at the far end.
+                x.chunks_exact_mut(self.axes.len()).skip(1).step_by(2).for_each(|p| p[axis] = hi);
+                x
+            }
+        };
+        self.to_network(&x)
+    }
+
+    /// Hands term `k` at the points `x` to `use_it`, and tells of a residual that is no number.
+    fn look<R>(
+        &self,
+        k: usize,
+        x: &[f32],
+        c: &[Dual],
+        purpose: Purpose<'_>,
+        use_it: impl FnOnce(&Look<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (term, fault) = (&self.terms[k], Mutex::new(None));
+        let physical = self.to_physical(x);
+        let data: &[f64] = if term.place == Place::Data { &self.data.1 } else { &[] };
+        let look = Look { term, prepared: &self.prepared[k], x: &physical, data, c, purpose, fault: &fault };
+        let out = use_it(&look)?;
+        let Some(at) = fault.into_inner().expect("no panic holds it") else { return Ok(out) };
+        let place: Vec<String> = self.axes.iter().zip(&at).map(|(a, x)| format!("{} = {x:.6}", a.name)).collect();
+        Err(Error::Config {
+            field: format!("equation `{}`", self.equation.name()),
+            message: format!(
+                "the residual of its term `{}` is no finite number at {}, though the solution and its derivatives are",
+                term.name,
+                place.join(", ")
+            ),
+        })
+    }
+
+    /// Gathers all terms at `step` (from 1); the sum of their losses, not weighted, so that it can be compared over a
+    /// run whose weights change.
+    ///
+    /// # Errors
+    /// [`Error::Config`] without the fused engine, or for a residual that is no number.
+    pub fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
+        let engine = fused(engine)?;
+        let c = self.duals(step);
+        if self.config.refine > 0.0 && (step - 1).is_multiple_of(self.config.refine_every) {
+            self.refine(engine, step, &c)?;
+        }
+        let due = self.config.balance != super::Balance::Fixed;
+        if due && self.terms.len() > 1 && (step - 1).is_multiple_of(self.config.balance_every) {
+            balance::update(self, engine, step, &c)?;
+        }
+        let mut slopes = vec![0.0; self.sought.len()];
+        for k in 0..self.terms.len() {
+            let x = self.points(k, step);
+            let mut extra = vec![0.0; self.sought.len()];
+            let weight = f64::from(self.weights[k]);
+            self.losses[k] = self.look(k, &x, &c, Purpose::Squares, |look| {
+                engine.observe_jets(&look.prepared.plan, &x, look, weight, &mut extra)
+            })?;
+            slopes.iter_mut().zip(extra).for_each(|(sum, e)| *sum += weight * e);
+        }
+        self.seek(&slopes, step);
+        Ok(self.losses.iter().sum())
+    }
+
+    /// One step of Adam for the logarithms of the coefficients that are sought.
+    fn seek(&mut self, slopes: &[f64], step: u64) {
+        let rate = self.learning_rate * self.config.sought_rate * self.schedule.factor(step, self.steps);
+        for ((index, [log, first, second]), slope) in self.sought.iter_mut().zip(slopes) {
+            let g = (slope * self.coefficients[*index]) as f32;
+            *first = 0.9 * *first + 0.1 * g;
+            *second = 0.999 * *second + 0.001 * g * g;
+            let unbiased = |moment: f32, decay: f64| f64::from(moment) / (1.0 - decay.powf(step as f64));
+            *log -= (rate * unbiased(*first, 0.9) / (unbiased(*second, 0.999).sqrt() + 1e-8)) as f32;
+        }
+        self.take_sought();
+    }
+
+    /// Puts the held points where the residual is largest now, among many candidates.
+    fn refine(&mut self, engine: &mut FusedEngine, step: u64, c: &[Dual]) -> Result<()> {
+        let inside = self.terms.iter().position(|t| t.place == Place::Inside).expect("an equation holds somewhere");
+        let count = (self.config.refine * self.config.points as f64) as usize;
+        let axes = self.axes.len();
+        let candidates = self.collocation.draw("candidates", step, count * CANDIDATES, &self.ends(step));
+        let x = self.to_network(&candidates);
+        let sizes = Mutex::new(vec![0.0; count * CANDIDATES]);
+        let mut extra = vec![0.0; self.sought.len()];
+        self.look(inside, &x, c, Purpose::Sizes(&sizes), |look| {
+            engine.look(&look.prepared.plan, &x, look, extra.len()).map(drop)
+        })?;
+        extra.clear();
+        let sizes = sizes.into_inner().expect("no panic holds it");
+        let mut order: Vec<usize> = (0..sizes.len()).collect();
+        order.sort_by(|&a, &b| sizes[b].total_cmp(&sizes[a]).then(a.cmp(&b)));
+        self.refined = order[..count].iter().flat_map(|&i| x[i * axes..(i + 1) * axes].iter().copied()).collect();
+        Ok(())
+    }
+
+    /// The gradient that term `k` alone has at `step`, by what is trained; `signs` as for [`Purpose::Signs`].
+    pub(super) fn gradient(
+        &self,
+        engine: &mut FusedEngine,
+        k: usize,
+        step: u64,
+        c: &[Dual],
+        signs: Option<&mut Rng>,
+    ) -> Result<Vec<Parameter>> {
+        let x = self.points(k, step);
+        let mut extra = vec![0.0; self.sought.len()];
+        let count = x.len() / self.axes.len();
+        let signs: Option<Vec<f32>> =
+            signs.map(|rng| (0..count).map(|_| if rng.uniform() < 0.5 { -1.0 } else { 1.0 }).collect());
+        let purpose = signs.as_deref().map_or(Purpose::Squares, Purpose::Signs);
+        self.look(k, &x, c, purpose, |look| engine.observe_jets(&look.prepared.plan, &x, look, 1.0, &mut extra))?;
+        engine.take_gradients()
+    }
+
+    #[cfg(test)]
+    pub(super) fn open_until(&self, step: u64) -> f64 {
+        self.ends(step)[0].1
+    }
+
+    #[cfg(test)]
+    pub(super) fn coefficient_at(&self, step: u64) -> f32 {
+        self.duals(step)[0].value()
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(super) fn balance(&self) -> (super::Balance, f32) {
+        (self.config.balance, self.config.momentum as f32)
+    }
+
+    /// Names and values of the coefficients that are sought, and what they truly are.
+    pub fn found(&self) -> Vec<(&'static str, f64, f64)> {
+        let truth = values(self.equation, &self.config);
+        let name = |i: usize| self.equation.coefficients()[i].name;
+        self.sought.iter().map(|(i, _)| (name(*i), self.coefficients[*i], truth[*i])).collect()
+    }
+
+    /// What a run must know to go on.
+    pub fn state(&self) -> Vec<Parameter> {
+        let mut state =
+            vec![Parameter { name: "weights".into(), shape: vec![self.weights.len()], values: self.weights.clone() }];
+        if !self.refined.is_empty() {
+            let shape = vec![self.refined.len() / self.axes.len(), self.axes.len()];
+            state.push(Parameter { name: "refined".into(), shape, values: self.refined.clone() });
+        }
+        if !self.sought.is_empty() {
+            let values: Vec<f32> = self.sought.iter().flat_map(|s| s.1).collect();
+            state.push(Parameter { name: "sought".into(), shape: vec![self.sought.len(), 3], values });
+        }
+        state
+    }
+
+    /// Takes up what [`Training::state`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for numbers that are missing or not of this equation.
+    pub fn restore(&mut self, state: &[Parameter]) -> Result<()> {
+        self.weights = find(state, "weights", &[self.terms.len()])?.to_vec();
+        if let Some(refined) = state.iter().find(|p| p.name == "refined") {
+            self.refined.clone_from(&refined.values);
+        }
+        if !self.sought.is_empty() {
+            let values = find(state, "sought", &[self.sought.len(), 3])?;
+            let values = values.as_chunks::<3>().0;
+            self.sought.iter_mut().zip(values).for_each(|(s, v)| s.1 = *v);
+            self.take_sought();
+        }
+        Ok(())
+    }
+}
+
+/// Coefficients as the record has them.
+pub(super) fn values(equation: &dyn Equation, record: &PdeConfig) -> Vec<f64> {
+    equation.coefficients().iter().map(|c| record.coefficients.get(c.name).copied().unwrap_or(c.value)).collect()
+}
+
+/// The engine that derivatives are in.
+pub(super) fn fused(engine: &mut dyn Engine) -> Result<&mut FusedEngine> {
+    let name = engine.name();
+    engine.fused().ok_or_else(|| Error::Config {
+        field: "--engine".into(),
+        message: format!("found {name}, expected fused on the CPU: derivatives by coordinates are its alone"),
+    })
+}
+
+/// Whether a network is periodic where the equation is.
+fn suits(equation: &dyn Equation, network: &NetworkConfig) -> Result<()> {
+    let periodic = matches!(network.mapping, MappingConfig::Periodic { .. });
+    if periodic == equation.periodic() {
+        return Ok(());
+    }
+    let name = equation.name();
+    let message = if periodic {
+        format!("found periodic, expected another: the solution of `{name}` is not periodic")
+    } else {
+        format!("found another, expected periodic: `{name}` has no boundary condition but that it is periodic")
+    };
+    Err(Error::Config { field: "network.mapping".into(), message })
+}
