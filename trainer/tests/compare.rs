@@ -110,6 +110,7 @@ fn bad_input_is_told_and_leaves_nothing() {
         ("compare image --quick --rows cnn", "gaussian"),
         ("compare ct --angles 0", "signal.angles"),
         ("compare ct --phantom gone.dcm", "gone.dcm"),
+        ("compare pde --equations heet", "nearest: heat"),
         ("inspect gone.run", "gone.run"),
     ] {
         bench.refused(line, &[word]);

@@ -117,6 +117,18 @@ fn a_viscosity_is_sought_and_a_run_that_seeks_goes_on() {
 }
 
 #[test]
+fn a_comparison_trains_every_parameterization_on_the_same_points() {
+    let bench = Bench::new();
+    let line = "compare pde --quick --equations heat,advection --params plain,rwf --seeds 1 --steps 20 --jobs 1 -o c";
+    let said = bench.ok(line);
+    for word in ["Differential equations", "heat", "advection", "plain", "rwf", "log10 of the relative L2 error"] {
+        assert!(said.contains(word), "`{word}` is not in\n{said}");
+    }
+    let rows = String::from_utf8(read(bench.path("c/results.csv"))).unwrap();
+    assert_eq!(rows.lines().count(), 1 + 4, "{rows}");
+}
+
+#[test]
 fn what_cannot_be_is_refused_and_nothing_is_left_behind() {
     let bench = Bench::new();
     let listed = bench.ok("pde list");

@@ -43,12 +43,16 @@ impl Equation for Advection {
 
     fn defaults(&self) -> &'static str {
         "
+        [signal]
+        points = 1024
         [signal.weights]
         initial = 100.0
         [network.mapping]
         kind = 'periodic'
-        waves = 32
+        waves = 48
         scale = 3.0
+        [training]
+        steps = 8000
         "
     }
 }

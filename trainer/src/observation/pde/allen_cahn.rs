@@ -52,7 +52,7 @@ impl Equation for AllenCahn {
             nonlinear: &|u| -5.0 * u * u * u,
             derivative: 0,
         };
-        thin(&evolution.run(1024, 1.0, 101, 10), 1024, (0.0, 1.0), (-1.0, 1.0))
+        thin(&evolution.run(1024, 1.0, 101, 10), 1024, 256)
     }
 
     fn defaults(&self) -> &'static str {

@@ -41,20 +41,25 @@ impl Equation for Burgers {
     }
 
     fn reference(&self, c: &[f64]) -> Field {
-        solve(c[0])
+        solve(c[0], 256)
     }
 
     fn defaults(&self) -> &'static str {
         "
+        [signal]
+        refine = 0.3
         [signal.weights]
         initial = 20.0
         walls = 20.0
+        [training]
+        steps = 30000
+        learning_rate = 3e-3
         "
     }
 }
 
-/// The solution at 101 times and 257 places; the sine's odd continuation keeps the walls at 0.
-pub(super) fn solve(nu: f64) -> Field {
+/// The solution at 101 times and `places` + 1 places; the sine's odd continuation keeps the walls at 0.
+pub(super) fn solve(nu: f64, places: usize) -> Field {
     let evolution = Evolution {
         ends: (-1.0, 1.0),
         start: &|x| -(PI * x).sin(),
@@ -62,13 +67,13 @@ pub(super) fn solve(nu: f64) -> Field {
         nonlinear: &|u| -0.5 * u * u,
         derivative: 1,
     };
-    thin(&evolution.run(1024, 1.0, 101, 20), 1024, (0.0, 1.0), (-1.0, 1.0))
+    thin(&evolution.run(1024, 1.0, 101, 20), 1024, places)
 }
 
-/// Every so many-th node, 256 in all, and the far end, which is the near one again.
-pub(super) fn thin(u: &[f64], nodes_of_u: usize, t: (f64, f64), x: (f64, f64)) -> Field {
-    let times = u.len() / nodes_of_u;
-    let step = nodes_of_u / 256;
-    let row = |n: usize| (0..=256).map(move |i| u[n * nodes_of_u + i * step % nodes_of_u]);
-    Field::grid(&nodes(t, times), &nodes(x, 257), (0..times).flat_map(row).collect())
+/// Every so many-th of `count` nodes, `places` in all, and the far end, which is the near one again: over t from 0 to 1
+/// and x from -1 to 1.
+pub(super) fn thin(u: &[f64], count: usize, places: usize) -> Field {
+    let (times, step) = (u.len() / count, count / places);
+    let row = |n: usize| (0..=places).map(move |i| u[n * count + i * step % count]);
+    Field::grid(&nodes((0.0, 1.0), times), &nodes((-1.0, 1.0), places + 1), (0..times).flat_map(row).collect())
 }

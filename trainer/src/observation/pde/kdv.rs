@@ -53,7 +53,7 @@ impl Equation for KortewegDeVries {
             nonlinear: &|u| -0.5 * u * u,
             derivative: 1,
         };
-        thin(&evolution.run(512, 1.0, 101, 100), 512, (0.0, 1.0), (-1.0, 1.0))
+        thin(&evolution.run(512, 1.0, 101, 100), 512, 256)
     }
 
     fn defaults(&self) -> &'static str {

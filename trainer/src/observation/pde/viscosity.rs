@@ -34,7 +34,7 @@ impl Equation for Viscosity {
     }
 
     fn reference(&self, c: &[f64]) -> Field {
-        burgers::solve(c[0])
+        burgers::solve(c[0], 256)
     }
 
     fn defaults(&self) -> &'static str {
