@@ -13,6 +13,25 @@ use crate::{
     train::Schedule,
 };
 
+/// An error unless `ok`: what was `found` in `field`, and what was `expected`.
+///
+/// # Errors
+/// [`Error::Config`] naming the field.
+pub(crate) fn check(ok: bool, field: &str, found: String, expected: &str) -> Result<()> {
+    if ok {
+        return Ok(());
+    }
+    Err(Error::Config { field: field.into(), message: format!("found {found}, expected {expected}") })
+}
+
+/// [`check`] of a field of `[signal]`, a task's record.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_signal(ok: bool, field: &str, found: String, expected: &str) -> Result<()> {
+    check(ok, &format!("signal.{field}"), found, expected)
+}
+
 /// How a task records what it looks at, in `config.toml` and in checkpoints.
 pub trait SignalRecord: std::fmt::Debug + Clone + PartialEq + Serialize + DeserializeOwned {
     /// The task, as its subcommand is called.
@@ -330,12 +349,6 @@ impl<S: SignalRecord> RunConfig<S> {
     fn validate(&self) -> Result<()> {
         self.network.validate()?;
         let t = &self.training;
-        let check = |ok: bool, field: &str, found: String, expected: &str| {
-            if ok {
-                return Ok(());
-            }
-            Err(Error::Config { field: field.into(), message: format!("found {found}, expected {expected}") })
-        };
         let positive = |v: f64| v > 0.0 && v.is_finite();
         let number = |v: f64| format!("{v}");
         check(t.steps > 0, "training.steps", t.steps.to_string(), "at least 1")?;

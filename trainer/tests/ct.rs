@@ -13,10 +13,6 @@ use rwf_trainer::{
 const SMALL: &str = "--size 32 --angles 8 --samples 32 --hidden 32 --depth 2 --mapping gaussian:32:1 --batch 96 \
                      --lr 0.005 --sirt 30 --evaluate-every 50";
 
-fn read(path: std::path::PathBuf) -> Vec<u8> {
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
 /// The PSNRs that a run printed: the network's, of filtered back-projection, of SIRT.
 fn printed(said: &str) -> Vec<f64> {
     let number = |line: &str| line.split("PSNR").nth(1)?.trim().split(' ').next()?.parse().ok();
@@ -49,7 +45,7 @@ fn a_head_is_better_than_back_projected_and_the_file_gives_what_was_measured() {
     }
 
     // The runtime's own values at the pixels have the error that was told.
-    let bytes = read(bench.path("shepp-logan.safetensors"));
+    let bytes = bench.read("shepp-logan.safetensors");
     let model = Model::new(&bytes).unwrap();
     let x: Vec<f32> = (0..32 * 32).flat_map(|i| [(i % 32) as f32, (i / 32) as f32]).collect();
     let truth = Phantom::of(shepp_logan(), "head", 32).values;
@@ -62,7 +58,7 @@ fn a_head_is_better_than_back_projected_and_the_file_gives_what_was_measured() {
         assert!(said.contains("PSNR"), "{said}");
     }
     bench.ok("ct -o again.safetensors --config shepp-logan.run/config.toml");
-    assert_eq!(read(bench.path("again.safetensors")), bytes);
+    assert_eq!(bench.read("again.safetensors"), bytes);
     bench.refused("ct", &["shepp-logan.safetensors", "--force"]);
 }
 
@@ -88,7 +84,7 @@ fn a_sinogram_with_its_angles_gives_the_picture_in_its_units() {
     let said = bench.ok(&format!("ct s.npy --angles-file a.csv -o blind.safetensors {line} --steps 600"));
     assert!(said.contains("integrals off by") && !said.contains("PSNR"), "{said}");
     assert!(bench.ok("info blind.safetensors").contains("1/px"));
-    let bytes = read(bench.path("blind.safetensors"));
+    let bytes = bench.read("blind.safetensors");
     let model = Model::new(&bytes).unwrap();
     // Within the disc, beside it, and in a corner that no ray of the disc passes.
     let y = evaluate(&model, &[12.0, 18.0, 24.0, 10.0, 0.0, 0.0]);
@@ -111,29 +107,16 @@ fn a_stopped_run_goes_on_to_the_same_bits() {
     let line = format!("ct {SMALL} --extent disc --noise 0.01 --steps 400")
         .replace("--evaluate-every 50", "--evaluate-every 20");
     bench.ok(&format!("{line} -o straight.safetensors"));
-    let straight = read(bench.path("straight.safetensors"));
+    let straight = bench.read("straight.safetensors");
     for signal in ["-INT", "-KILL"] {
         let name = format!("stopped{signal}");
-        let child = bench
-            .command()
-            .args(line.split_whitespace())
-            .args(["-o", &format!("{name}.safetensors")])
-            .stderr(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        while !bench.path(&format!("{name}.run/checkpoint.safetensors")).exists() {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let out = child.wait_with_output().unwrap();
+        let out = bench.stopped(&line, &name, signal);
         if signal == "-INT" {
             assert_eq!(out.status.code(), Some(130), "{}", stderr(&out));
-            assert_ne!(read(bench.path(&format!("{name}.safetensors"))), straight);
+            assert_ne!(bench.read(&format!("{name}.safetensors")), straight);
         }
         bench.ok(&format!("ct --resume {name}.run"));
-        assert_eq!(read(bench.path(&format!("{name}.safetensors"))), straight, "{name}");
+        assert_eq!(bench.read(&format!("{name}.safetensors")), straight, "{name}");
     }
 }
 

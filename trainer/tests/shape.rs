@@ -13,10 +13,6 @@ fn knot(bench: &Bench, name: &str) {
     bench.write(name, shape::obj(&shape::trefoil(60, 8)));
 }
 
-fn read(path: std::path::PathBuf) -> Vec<u8> {
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
 #[test]
 fn a_run_folder_holds_everything_and_exports_in_every_precision() {
     let bench = Bench::new();
@@ -52,7 +48,7 @@ fn a_run_folder_holds_everything_and_exports_in_every_precision() {
     bench.refused("fit --resume knot.run", &["checkpoint.safetensors", "rwf shape", "rwf fit"]);
     bench.refused("inspect knot.run", &["rwf shape", "rwf fit"]);
     bench.ok("shape knot.ply -o again.safetensors --config knot.run/config.toml");
-    assert_eq!(read(bench.path("again.safetensors")), read(bench.path("knot.safetensors")));
+    assert_eq!(bench.read("again.safetensors"), bench.read("knot.safetensors"));
 }
 
 #[test]
@@ -61,7 +57,7 @@ fn a_distance_answers_value_and_gradient_on_the_device() {
     knot(&bench, "knot.obj");
     let line = "--kind sdf --hidden 24 --omega0 10 --batch 512 --lr 0.01 --steps 400 --eikonal 0.05";
     bench.ok(&format!("shape knot.obj {SMALL} {line}"));
-    let bytes = read(bench.path("knot.safetensors"));
+    let bytes = bench.read("knot.safetensors");
     let model = Model::new(&bytes).unwrap();
     let solid = shape::Solid::new(shape::trefoil(60, 8));
     let (mut value, mut gradient) = ([0.0f32], [0.0f32; 3]);
@@ -107,26 +103,13 @@ fn a_stopped_run_goes_on_to_the_same_bits() {
         bench.ok(&format!("{line} -o {straight}"));
         for signal in ["-INT", "-KILL"] {
             let name = format!("{kind}{signal}");
-            let child = bench
-                .command()
-                .args(line.split_whitespace())
-                .args(["-o", &format!("{name}.safetensors")])
-                .stderr(std::process::Stdio::piped())
-                .stdout(std::process::Stdio::piped())
-                .spawn()
-                .unwrap();
-            while !bench.path(&format!("{name}.run/checkpoint.safetensors")).exists() {
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-            let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-            assert!(sent.success());
-            let out = child.wait_with_output().unwrap();
+            let out = bench.stopped(&line, &name, signal);
             if signal == "-INT" {
                 assert_eq!(out.status.code(), Some(130), "{}", stderr(&out));
-                assert_ne!(read(bench.path(&format!("{name}.safetensors"))), read(bench.path(&straight)));
+                assert_ne!(bench.read(&format!("{name}.safetensors")), bench.read(&straight));
             }
             bench.ok(&format!("shape --resume {name}.run"));
-            assert_eq!(read(bench.path(&format!("{name}.safetensors"))), read(bench.path(&straight)), "{name}");
+            assert_eq!(bench.read(&format!("{name}.safetensors")), bench.read(&straight), "{name}");
         }
     }
 }

@@ -9,7 +9,7 @@ use toml::Table;
 
 use super::observed::{Findings, Measurement, Observed, Subject, hash};
 use crate::{
-    config::{self, RunConfig, SignalRecord},
+    config::{self, RunConfig, SignalRecord, check_signal as check},
     engine::{Batch, Engine, Loss},
     error::{Error, Result},
     evaluate::Evaluator,
@@ -81,13 +81,6 @@ impl SignalRecord for ShapeConfig {
     const TASK: &'static str = "shape";
 
     fn validate(&self) -> Result<()> {
-        let check = |ok: bool, field: &str, found: String, expected: &str| {
-            if ok {
-                return Ok(());
-            }
-            let message = format!("found {found}, expected {expected}");
-            Err(Error::Config { field: format!("signal.{field}"), message })
-        };
         check((1024..=1 << 24).contains(&self.samples), "samples", self.samples.to_string(), "1024 to 16777216")?;
         check((1..=1 << 24).contains(&self.tested), "tested", self.tested.to_string(), "1 to 16777216")?;
         check((0.0..=100.0).contains(&self.eikonal), "eikonal", self.eikonal.to_string(), "0 to 100")?;

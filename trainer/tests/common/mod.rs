@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 /// A folder of its own for one test.
@@ -66,6 +66,31 @@ impl Bench {
         let out = self.rwf(line.split_whitespace());
         assert!(out.status.success(), "`rwf {line}` failed:\n{}", stderr(&out));
         String::from_utf8(out.stdout).expect("text")
+    }
+
+    /// The bytes of a file in the folder.
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        let path = self.path(name);
+        std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// Runs words split at spaces into NAME.safetensors and, once there is a checkpoint, sends it `signal`.
+    #[cfg(unix)]
+    pub fn stopped(&self, line: &str, name: &str, signal: &str) -> Output {
+        let child = self
+            .command()
+            .args(line.split_whitespace())
+            .args(["-o", &format!("{name}.safetensors")])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while !self.path(&format!("{name}.run/checkpoint.safetensors")).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        child.wait_with_output().unwrap()
     }
 
     /// Runs words split at spaces; it ends with code 2 and says each of `words`.

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use rustfft::num_complex::Complex;
 
-use super::{Axis, Coefficient, Equation, Evolution, Field, Place, Term, burgers::thin};
+use super::{Axis, Coefficient, Equation, Evolution, Field, Place, Term, spectral::thin};
 
 /// u_t = d·u_xx - 5u³ + 5u, periodic (Raissi, Perdikaris, Karniadakis 2019; the settings of arXiv 2308.08468).
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use rustfft::num_complex::Complex;
 
-use super::{Axis, Coefficient, Equation, Evolution, Field, Place, Term, nodes};
+use super::{Axis, Coefficient, Equation, Evolution, Field, Place, Term, spectral::thin};
 
 /// u_t + u·u_x = ν·u_xx from a sine between walls (Basdevant et al. 1986; Raissi, Perdikaris, Karniadakis 2019).
 #[derive(Debug)]
@@ -68,12 +68,4 @@ pub(super) fn solve(nu: f64, places: usize) -> Field {
         derivative: 1,
     };
     thin(&evolution.run(1024, 1.0, 101, 20), 1024, places)
-}
-
-/// Every so many-th of `count` nodes, `places` in all, and the far end, which is the near one again: over t from 0 to 1
-/// and x from -1 to 1.
-pub(super) fn thin(u: &[f64], count: usize, places: usize) -> Field {
-    let (times, step) = (u.len() / count, count / places);
-    let row = |n: usize| (0..=places).map(move |i| u[n * count + i * step % count]);
-    Field::grid(&nodes((0.0, 1.0), times), &nodes((-1.0, 1.0), places + 1), (0..times).flat_map(row).collect())
 }

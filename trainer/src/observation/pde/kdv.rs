@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use rustfft::num_complex::Complex;
 
-use super::{Axis, Coefficient, Equation, Evolution, Field, Place, Term, burgers::thin};
+use super::{Axis, Coefficient, Equation, Evolution, Field, Place, Term, spectral::thin};
 
 /// u_t + u·u_x + d·u_xxx = 0 from a cosine, periodic (Zabusky and Kruskal 1965; Raissi et al. 2019).
 #[derive(Debug)]

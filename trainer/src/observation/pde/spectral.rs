@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use rustfft::{Fft, FftPlanner, num_complex::Complex};
 
+use super::{Field, nodes};
+
 type Number = Complex<f64>;
 
 /// u_t = L u + ∂^p N(u)/∂x^p on a periodic interval.
@@ -94,6 +96,14 @@ struct Work {
     inverse: Arc<dyn Fft<f64>>,
     factor: Vec<Number>,
     values: Vec<Number>,
+}
+
+/// Every so many-th of `count` nodes, `places` in all, and the far end, which is the near one again: over t from 0 to 1
+/// and x from -1 to 1.
+pub(super) fn thin(u: &[f64], count: usize, places: usize) -> Field {
+    let (times, step) = (u.len() / count, count / places);
+    let row = |n: usize| (0..=places).map(move |i| u[n * count + i * step % count]);
+    Field::grid(&nodes((0.0, 1.0), times), &nodes((-1.0, 1.0), places + 1), (0..times).flat_map(row).collect())
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use image::RgbImage;
 
-use super::{Options, Plan, Row, rows::Sizes};
+use super::{Options, Plan, Row, rows::Sizes, rows_of_outputs};
 use crate::{
-    compare::{Block, Choice, Observe, Problem, Results, Scale, Trial},
+    compare::{Block, Observe, Problem, Results, Scale, Trial},
     config::{self, TrainingConfig},
     engine::Engine,
     error::{Error, Result},
@@ -157,17 +157,7 @@ impl Problem for Scanned {
 /// What each method made of the first scan, a row of the table a line.
 fn figures(results: &Results<'_>, scan: &Scan) -> Result<Vec<Block>> {
     let panel = |values: &[f32]| -> RgbImage { grey(values, (scan.side, scan.side), (0.0, 1.0)) };
-    let mut lines = Vec::new();
-    for row in &results.rows {
-        let mut line = Vec::new();
-        for method in &results.methods {
-            let found = results.of(row, method, results.factor(row, method, Choice::SameRate));
-            let Some(record) = found.into_iter().find(|r| r.output.is_some()) else { continue };
-            let values = record.output.as_deref().unwrap_or_default();
-            line.push((format!("{row}, {method}: {:.2} dB", record.score()), panel(values)));
-        }
-        lines.push(line);
-    }
+    let mut lines = rows_of_outputs(results, &panel);
     let mut last = vec![(scan.name.clone(), panel(scan.truth.as_deref().unwrap_or_default()))];
     last.push(("filtered back-projection".into(), panel(&scan.clipped(scan.back_projected()))));
     lines.push(last);

@@ -16,6 +16,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
+use ::image::RgbImage;
 use candle_core::Device;
 
 pub use ct::CtOptions;
@@ -269,4 +270,16 @@ fn report(
 
 fn at_once(jobs: usize) -> String {
     if jobs == 1 { "one training after the other".into() } else { format!("{jobs} trainings at once") }
+}
+
+/// What each method made, at the same rate, of what is shown first: a row of the table a line, each picture with its score.
+fn rows_of_outputs(results: &Results<'_>, draw: &dyn Fn(&[f32]) -> RgbImage) -> Vec<Vec<(String, RgbImage)>> {
+    let one = |row: &str, method: &str| {
+        let found = results.of(row, method, results.factor(row, method, Choice::SameRate));
+        let record = found.into_iter().find(|r| r.output.is_some())?;
+        let values = record.output.as_deref().unwrap_or_default();
+        Some((format!("{row}, {method}: {:.2} dB", record.score()), draw(values)))
+    };
+    let line = |row: &String| results.methods.iter().filter_map(|method| one(row, method)).collect();
+    results.rows.iter().map(line).collect()
 }

@@ -4,9 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use image::{RgbImage, imageops};
 
-use super::{Options, Plan, Row, rows::Sizes};
+use super::{Options, Plan, Row, rows::Sizes, rows_of_outputs};
 use crate::{
-    compare::{Block, Choice, Observe, Problem, Results, Scale, Trial},
+    compare::{Block, Observe, Problem, Results, Scale, Trial},
     config::{self, TrainingConfig},
     engine::Engine,
     error::{Error, Result},
@@ -175,17 +175,7 @@ fn figures(results: &Results<'_>, views: &Views) -> Result<Vec<Block>> {
         let (w, h) = (picture.width() * times, picture.height() * times);
         imageops::resize(&picture, w, h, imageops::FilterType::Nearest)
     };
-    let mut lines = Vec::new();
-    for row in &results.rows {
-        let mut line = Vec::new();
-        for method in &results.methods {
-            let found = results.of(row, method, results.factor(row, method, Choice::SameRate));
-            let Some(record) = found.into_iter().find(|r| r.output.is_some()) else { continue };
-            let values = record.output.as_deref().unwrap_or_default();
-            line.push((format!("{row}, {method}: {:.2} dB", record.score()), large(values)));
-        }
-        lines.push(line);
-    }
+    let mut lines = rows_of_outputs(results, &large);
     lines.push(vec![(view.name.clone(), large(&over(view, [1.0; 3])))]);
     Ok(vec![Block::Figure(
         "held-out".into(),

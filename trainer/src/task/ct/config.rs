@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    config::{SignalRecord, defaults_with},
+    config::{SignalRecord, check_signal as check, defaults_with},
     domain::{Beam, Extent, Scanner},
-    error::{Error, Result},
+    error::Result,
     observation::Along,
 };
 
@@ -139,13 +139,6 @@ impl SignalRecord for CtConfig {
     const TASK: &'static str = "ct";
 
     fn validate(&self) -> Result<()> {
-        let check = |ok: bool, field: &str, found: String, expected: &str| {
-            if ok {
-                return Ok(());
-            }
-            let message = format!("found {found}, expected {expected}");
-            Err(Error::Config { field: format!("signal.{field}"), message })
-        };
         let number = |v: f64| v.to_string();
         let made = self.kind == ScanKind::SheppLogan;
         check(made != self.path.is_some(), "path", format!("{:?}", self.path), "a file, and none for shepp-logan")?;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::{
-    config::{SignalRecord, defaults_with},
-    error::{Error, Result},
+    config::{SignalRecord, check_signal as check, defaults_with},
+    error::Result,
     signal::views::ViewOptions,
 };
 
@@ -108,13 +108,6 @@ impl SignalRecord for RenderConfig {
     const TASK: &'static str = "render";
 
     fn validate(&self) -> Result<()> {
-        let check = |ok: bool, field: &str, found: String, expected: &str| {
-            if ok {
-                return Ok(());
-            }
-            let message = format!("found {found}, expected {expected}");
-            Err(Error::Config { field: format!("signal.{field}"), message })
-        };
         check(self.bound > 0.0 && self.bound.is_finite(), "bound", self.bound.to_string(), "above 0")?;
         check((1..=256).contains(&self.cells), "cells", self.cells.to_string(), "1 to 256")?;
         check((8..=4096).contains(&self.steps), "steps", self.steps.to_string(), "8 to 4096")?;
