@@ -121,6 +121,9 @@ pub enum Optimizer {
 pub struct TrainingConfig {
     /// Number of optimizer steps.
     pub steps: u64,
+    /// Steps of L-BFGS after these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lbfgs: u64,
     /// Samples a step; 0: all.
     pub batch: usize,
     /// Optimizer.
@@ -147,6 +150,18 @@ pub struct TrainingConfig {
     pub target_psnr: Option<f64>,
     /// Steps between two measurements; a checkpoint follows each.
     pub evaluate_every: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl TrainingConfig {
+    /// Steps of both kinds.
+    pub fn all_steps(&self) -> u64 {
+        self.steps + self.lbfgs
+    }
 }
 
 /// What is exported.

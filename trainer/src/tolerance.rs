@@ -23,6 +23,9 @@ pub const FOLD: f64 = 1e-11;
 /// Optimizer in f32 against f64 over a few steps, relative.
 pub const OPTIMIZER: f64 = 2e-5;
 
+/// Where L-BFGS on numbers in f32 ends, absolute, minima at 1.
+pub const DESCENT: f64 = 1e-3;
+
 /// Values of a model file in physical units against the f64 oracle in the network's, relative to half the range:
 /// coordinates rounded to f32 (up to 3 units away from 0 in units of half the domain) pass through the steepest
 /// mapping and a SIREN's layers.

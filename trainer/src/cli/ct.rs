@@ -102,7 +102,7 @@ struct ScanArgs {
 
 pub(super) fn run(args: Args) -> Result<()> {
     if let Some(folder) = &args.run.resume {
-        let request = Request::<Ct>::Resume { folder: folder.clone(), steps: args.training.steps };
+        let request = Request::<Ct>::Resume { folder: folder.clone(), steps: args.training.steps, lbfgs: None };
         return args.run.run(request, &args.training);
     }
     let file = args.run.file()?;

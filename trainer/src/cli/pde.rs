@@ -23,9 +23,10 @@ const EXAMPLES: &str = "Examples:
   rwf pde allen-cahn --reference AC.mat --balance gradient-norm
   rwf pde burgers-viscosity --noise 0.01            the viscosity from noisy measurements
   rwf pde --resume burgers.run --steps 40000        goes on where the run stopped
+  rwf pde --resume burgers.run --lbfgs 500          and ends it with L-BFGS
 
 The run folder holds config.toml, metrics.csv (the loss and the weight of every term among it), loss.png,
-solution.png, terms.png, checkpoint.safetensors and model.safetensors. The error is measured by the runtime on the
+solution.png, residual.png, terms.png, checkpoint.safetensors and model.safetensors. The error is measured by the runtime on the
 exported file, against a closed form, our own spectral solver, or the file of --reference.";
 
 /// Solve a differential equation with a network
@@ -75,6 +76,12 @@ struct PdeArgs {
     /// Share of the points that are held where the residual is largest
     #[arg(long, value_name = "SHARE", conflicts_with = "resume")]
     refine: Option<f64>,
+    /// Steps of L-BFGS after the others, at four times the points, the same ones every step [default: 0]
+    #[arg(long, value_name = "STEPS")]
+    lbfgs: Option<u64>,
+    /// Learning rate of a sought coefficient's logarithm over that of the network
+    #[arg(long, value_name = "FACTOR", conflicts_with = "resume")]
+    sought_rate: Option<f64>,
     /// Measurements that a coefficient is sought from
     #[arg(long, conflicts_with = "resume")]
     measurements: Option<i64>,
@@ -88,15 +95,17 @@ struct PdeArgs {
 
 pub(super) fn run(args: Args) -> Result<()> {
     let request = match (&args.run.resume, &args.equation) {
-        (Some(folder), _) => Request::Resume { folder: folder.clone(), steps: args.training.steps },
+        (Some(folder), _) => {
+            Request::Resume { folder: folder.clone(), steps: args.training.steps, lbfgs: args.pde.lbfgs }
+        }
         (None, Some(name)) if name == "list" => {
             list();
             return Ok(());
         }
         (None, Some(name)) => {
             let known = equation(name)?;
-            let layers = [Some(defaults(known)), args.run.file()?, Some(layer(&args, name)?)].into_iter().flatten();
-            let config = config::resolve(layers)?;
+            let over: Vec<Table> = args.run.file()?.into_iter().chain([layer(&args, name)?]).collect();
+            let config = config::resolve([defaults(known, &over)].into_iter().chain(over))?;
             let out = args.run.out(name.as_ref());
             Request::New { task: Box::new(Pde::open(&config)?), config: Box::new(config), out, force: args.run.force }
         }
@@ -154,5 +163,9 @@ fn layer(args: &Args, name: &str) -> Result<Table> {
         let path = path.canonicalize().map_err(|source| Error::Io { path: path.clone(), action: "read", source })?;
         put(&mut signal, "reference", Some(path.to_string_lossy().into_owned()));
     }
-    settings::layer(signal, &args.network, &args.training)
+    put(&mut signal, "sought_rate", p.sought_rate);
+    let mut table = settings::layer(signal, &args.network, &args.training)?;
+    let lbfgs = p.lbfgs.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    put(table["training"].as_table_mut().expect("made above"), "lbfgs", lbfgs);
+    Ok(table)
 }

@@ -90,7 +90,7 @@ struct ViewArgs {
 pub(super) fn run(args: Args) -> Result<()> {
     let input = match (&args.run.resume, &args.scene, &args.input) {
         (Some(folder), ..) => {
-            let request = Request::<Render>::Resume { folder: folder.clone(), steps: args.training.steps };
+            let request = Request::<Render>::Resume { folder: folder.clone(), steps: args.training.steps, lbfgs: None };
             return args.run.run(request, &args.training);
         }
         (None, Some(folder), _) => {

@@ -153,6 +153,7 @@ impl RunArgs {
 pub(super) fn print<F: Findings>(report: &Report<F>) {
     let why = match report.outcome.stop {
         Stop::Steps => "",
+        Stop::Settled => ", nothing lower in reach of f32",
         Stop::Target => ", target reached",
         Stop::Interrupted => ", interrupted",
         Stop::Diverged { .. } => ", last good state",
@@ -165,7 +166,7 @@ pub(super) fn print<F: Findings>(report: &Report<F>) {
 /// An error for a run that did not end as it should.
 pub(super) fn ended<F>(report: &Report<F>, training: &TrainingArgs) -> Result<()> {
     match report.outcome.stop {
-        Stop::Steps | Stop::Target => Ok(()),
+        Stop::Steps | Stop::Target | Stop::Settled => Ok(()),
         Stop::Interrupted => Err(Error::Interrupted),
         Stop::Diverged { at, loss } => Err(Error::Training(format!(
             "training diverged at step {at} (loss {loss:.3e}); the model of step {} is kept. Try --lr {:.0e}, \

@@ -70,7 +70,7 @@ struct ShapeArgs {
 
 pub(super) fn run(args: Args) -> Result<()> {
     let request = match (&args.run.resume, &args.mesh) {
-        (Some(folder), _) => Request::Resume { folder: folder.clone(), steps: args.training.steps },
+        (Some(folder), _) => Request::Resume { folder: folder.clone(), steps: args.training.steps, lbfgs: None },
         (None, Some(mesh)) => {
             let file = args.run.file()?;
             let kind = kind(&args, file.as_ref())?;

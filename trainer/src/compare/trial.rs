@@ -152,7 +152,7 @@ impl Trial {
         let diverged = match outcome.stop {
             Stop::Interrupted => return Ok(None),
             Stop::Diverged { at, .. } => Some(at),
-            Stop::Steps | Stop::Target => None,
+            Stop::Steps | Stop::Target | Stop::Settled => None,
         };
         if diverged.is_some() {
             watch.measure(engine.as_ref(), outcome.step)?;

@@ -7,6 +7,7 @@ mod candle;
 mod contract;
 mod device;
 mod fused;
+mod lbfgs;
 mod observation;
 
 pub use candle::CandleEngine;
@@ -245,7 +246,7 @@ pub trait Engine {
     /// A tensor that is missing or has another shape.
     fn set_parameters(&mut self, parameters: &[Parameter]) -> Result<()>;
 
-    /// Adam's moments, first and second, `adam.NAME` `[2, n]`.
+    /// Adam's moments, first and second, `adam.NAME` `[2, n]`, and what L-BFGS remembers.
     ///
     /// # Errors
     /// Those of the device.

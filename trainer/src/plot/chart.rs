@@ -76,7 +76,9 @@ impl Chart {
         let (left, right) = span(placed.iter().flatten().map(|p| p.0));
         let (low, high) = ends(placed.iter().flatten().map(|p| p.1));
         let narrow = |(low, high): (f64, f64)| high - low < 1.5;
-        let tick = |spacing, range, v: f64| match spacing {
+        let tick = |spacing, range: (f64, f64), v: f64| match spacing {
+            // What rounding leaves of 0 is 0.
+            Spacing::Linear if v.abs() < 1e-9 * (range.1 - range.0) => "0".into(),
             Spacing::Linear => plain(v),
             Spacing::Logarithmic if v.fract().abs() < 1e-9 && (0.0..6.0).contains(&v) => {
                 format!("{:.0}", 10f64.powf(v))

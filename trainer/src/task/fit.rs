@@ -78,7 +78,7 @@ pub fn prepare(request: Request) -> Result<observed::Request<Fit>> {
             let task = Box::new(Fit::new(signal, &config)?);
             observed::Request::New { task, config: Box::new(config), out, force }
         }
-        Request::Resume { folder, steps } => observed::Request::Resume { folder, steps },
+        Request::Resume { folder, steps } => observed::Request::Resume { folder, steps, lbfgs: None },
     })
 }
 

@@ -36,7 +36,7 @@ use rwf_runtime::{Model, format::Activation};
 
 use crate::{
     config::{RunConfig, SignalRecord},
-    engine::{Engine, EngineChoice, engine},
+    engine::{Engine, EngineChoice, StepReport, engine},
     error::{Error, Result},
     evaluate::Evaluator,
     export::{self, Description},
@@ -61,6 +61,8 @@ pub trait Observed: Sized {
     const FILES: &'static [&'static str];
     /// Whether its score is a PSNR that `training.target_psnr` may end a run at, by [`Measurement::target_reached`].
     const TARGET_PSNR: bool = false;
+    /// Whether `training.lbfgs` may ask for steps of [`Observed::settle`].
+    const LBFGS: bool = false;
 
     /// Reads the signal that the record names.
     ///
@@ -84,6 +86,22 @@ pub trait Observed: Sized {
     /// # Errors
     /// Those of the engine.
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64>;
+
+    /// One step of L-BFGS, as [`Objective::settle`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn settle(&mut self, _engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+        Err(train::no_lbfgs())
+    }
+
+    /// Once after the last step, for what the pictures show of the engine.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn finish(&mut self, _engine: &mut dyn Engine) -> Result<()> {
+        Ok(())
+    }
 
     /// Columns of `metrics.csv` that [`Observed::measure`] fills; the first is the score.
     fn columns(&self) -> Vec<String>;
@@ -187,6 +205,8 @@ pub enum Request<T: Observed> {
         folder: PathBuf,
         /// Another number of steps.
         steps: Option<u64>,
+        /// Another number of steps of L-BFGS after them.
+        lbfgs: Option<u64>,
     },
 }
 
@@ -231,14 +251,14 @@ pub fn run<T: Observed>(
 ) -> Result<Report<T::Findings>> {
     let mut run = match request {
         Request::New { task, config, out, force } => Run::new(*task, *config, out, force, place)?,
-        Request::Resume { folder, steps } => Run::resume(&folder, steps, place)?,
+        Request::Resume { folder, steps, lbfgs } => Run::resume(&folder, steps, lbfgs, place)?,
     };
     let started = Instant::now();
     let plan = run.watch.config.training.clone();
     if !quiet {
         eprintln!("{}", run.headline());
     }
-    let mut progress = Progress::new(run.from, plan.steps, quiet);
+    let mut progress = Progress::new(run.from, plan.all_steps(), quiet);
     let outcome = train::fit(run.engine.as_mut(), &plan, run.from, &mut run.watch, interrupt, &mut progress)?;
     let seconds = started.elapsed().as_secs_f64();
     run.finish(outcome, seconds)
@@ -286,6 +306,9 @@ impl<T: Observed> Run<T> {
             let message = format!("found a target, expected none: `rwf {}` does not end at a PSNR", T::Record::TASK);
             return Err(Error::Config { field: "training.target_psnr".into(), message });
         }
+        if config.training.lbfgs > 0 && !T::LBFGS {
+            return Err(train::no_lbfgs());
+        }
         let (network, parameters) = start(&config, &subject.normalization)?;
         let mut engine = engine(place.engine, &network, &parameters, place.device)?;
         task.prepare(engine.as_mut())?;
@@ -298,11 +321,15 @@ impl<T: Observed> Run<T> {
         Ok(Self { engine, watch, out, from: 0 })
     }
 
-    fn resume(folder: &Path, steps: Option<u64>, place: Place<'_>) -> Result<Self> {
+    fn resume(folder: &Path, steps: Option<u64>, lbfgs: Option<u64>, place: Place<'_>) -> Result<Self> {
         let folder = RunFolder::open(folder)?;
         let (checkpoint, mut task) = open_checkpoint::<T>(&folder.checkpoint())?;
         let mut config = checkpoint.config;
         config.training.steps = steps.unwrap_or(config.training.steps);
+        config.training.lbfgs = lbfgs.unwrap_or(config.training.lbfgs);
+        if config.training.lbfgs > 0 && !T::LBFGS {
+            return Err(train::no_lbfgs());
+        }
         let (network, _) = start(&config, &checkpoint.normalization)?;
         let mut engine = engine(place.engine, &network, &checkpoint.parameters, place.device)?;
         engine.set_moments(&checkpoint.moments)?;
@@ -318,8 +345,12 @@ impl<T: Observed> Run<T> {
         let (subject, config) = (self.watch.task.subject(), &self.watch.config);
         let network = &config.network;
         let parameters: usize = self.engine.parameters().map_or(0, |p| p.iter().map(|p| p.values.len()).sum());
+        let settle = match config.training.lbfgs {
+            0 => String::new(),
+            n => format!(", then {n} of L-BFGS"),
+        };
         format!(
-            "{}\n{:?} {}x{}, {parameters} trained numbers, {} on {}\n{} steps of {}; run folder {}",
+            "{}\n{:?} {}x{}, {parameters} trained numbers, {} on {}\n{} steps of {}{settle}; run folder {}",
             subject.headline,
             network.architecture,
             network.depth,
@@ -333,7 +364,7 @@ impl<T: Observed> Run<T> {
     }
 
     fn finish(self, outcome: Outcome, seconds: f64) -> Result<Report<T::Findings>> {
-        let Self { engine, mut watch, out, .. } = self;
+        let Self { mut engine, mut watch, out, .. } = self;
         if !matches!(outcome.stop, Stop::Steps | Stop::Target) {
             // Interrupted or diverged: what the engine stands at is what the run goes on from.
             watch.checkpoint(engine.as_ref(), outcome.step)?;
@@ -345,6 +376,7 @@ impl<T: Observed> Run<T> {
         write_atomically(&watch.folder.model(), &with_error)?;
         write_atomically(&out, &with_error)?;
         watch.curve(findings.score())?;
+        watch.task.finish(engine.as_mut())?;
         watch.task.pictures(&model, &findings, &watch.folder)?;
         Ok(Report {
             out,
@@ -408,6 +440,10 @@ impl<T: Observed> Watch<T> {
 impl<T: Observed> Objective for Watch<T> {
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
         self.task.gather(engine, step)
+    }
+
+    fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+        self.task.settle(engine)
     }
 
     fn evaluate(&mut self, engine: &dyn Engine, at: Evaluation) -> Result<Measured> {

@@ -16,8 +16,8 @@ use crate::{
 
 /// Version of the checkpoint written by this crate.
 const VERSION: &str = "1";
-/// Prefix of the names of moments.
-const MOMENT: &str = "adam.";
+/// Prefixes of the names of moments.
+const MOMENTS: [&str; 2] = ["adam.", "lbfgs."];
 /// Prefix of the names of a task's own state.
 const STATE: &str = "state.";
 
@@ -40,7 +40,7 @@ pub struct Checkpoint<S = SignalConfig> {
     pub signal_hash: u64,
     /// Trained parameters.
     pub parameters: Vec<Parameter>,
-    /// Adam's moments.
+    /// What the optimizer knows.
     pub moments: Vec<Parameter>,
     /// What the task knows beside the network.
     pub state: Vec<Parameter>,
@@ -126,7 +126,8 @@ impl<S: SignalRecord> Checkpoint<S> {
             .map_err(|e| bad(format!("`{}`: {e}", word::NORMALIZATION)))?;
         let (mut state, tensors): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|p| p.name.starts_with(STATE));
         state.iter_mut().for_each(|p: &mut Parameter| _ = p.name.drain(..STATE.len()));
-        let (moments, parameters) = tensors.into_iter().partition(|p| p.name.starts_with(MOMENT));
+        let (moments, parameters) =
+            tensors.into_iter().partition(|p| MOMENTS.iter().any(|prefix| p.name.starts_with(prefix)));
         Ok(Self {
             task,
             head,

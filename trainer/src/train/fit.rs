@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Batches, Progress, Score};
 use crate::{
     config::{Optimizer, TrainingConfig},
-    engine::{AdamStep, Batch, Engine, Loss},
-    error::Result,
+    engine::{AdamStep, Batch, Engine, Loss, StepReport},
+    error::{Error, Result},
     network::Parameter,
 };
 
@@ -24,11 +24,26 @@ pub trait Objective {
     /// Those of the engine; training ends with them.
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64>;
 
+    /// One step of L-BFGS on a loss that stays the same, where the plan has such steps; nothing where there is no lower
+    /// place.
+    ///
+    /// # Errors
+    /// Those of the engine, and [`Error::Config`] where there is no such loss.
+    fn settle(&mut self, _engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+        Err(no_lbfgs())
+    }
+
     /// Measures the network after `step` and keeps what must outlive a kill.
     ///
     /// # Errors
     /// Whatever stops it from measuring or writing; training ends with it.
     fn evaluate(&mut self, engine: &dyn Engine, at: Evaluation) -> Result<Measured>;
+}
+
+/// What is told where a plan has steps of L-BFGS on a loss that changes from step to step.
+pub fn no_lbfgs() -> Error {
+    let message = "found some, expected 0: only `rwf pde` has a loss that stays the same from step to step";
+    Error::Config { field: "training.lbfgs".into(), message: message.into() }
 }
 
 /// Where the loop stands when it asks for a measurement.
@@ -58,6 +73,8 @@ pub struct Measured {
 pub enum Stop {
     /// All steps are done.
     Steps,
+    /// L-BFGS finds nothing lower that f32 can tell.
+    Settled,
     /// The target is reached.
     Target,
     /// Someone pressed Ctrl-C.
@@ -109,11 +126,22 @@ pub fn fit(
     let mut reference = f64::NAN;
     let mut score = None;
     let mut step = from;
-    while step < plan.steps {
-        let learning_rate = plan.learning_rate * plan.schedule.factor(step + 1, plan.steps);
-        let adam = adam(plan, learning_rate, step + 1);
-        let loss = objective.gather(engine, step + 1)?;
-        let gradient_norm = engine.update(&adam)?;
+    let all = plan.all_steps();
+    while step < all {
+        let adam_goes_on = step < plan.steps;
+        // L-BFGS finds its own length of a step.
+        let learning_rate =
+            if adam_goes_on { plan.learning_rate * plan.schedule.factor(step + 1, plan.steps) } else { 0.0 };
+        let report = if adam_goes_on {
+            let loss = objective.gather(engine, step + 1)?;
+            Some(StepReport { loss, gradient_norm: engine.update(&adam(plan, learning_rate, step + 1))? })
+        } else {
+            objective.settle(engine)?
+        };
+        let Some(StepReport { loss, gradient_norm }) = report else {
+            progress.finish();
+            return Ok(Outcome { step, stop: Stop::Settled });
+        };
         step += 1;
 
         let smoothed = smooth.map_or(loss, |s| s + SMOOTHING * (loss - s));
@@ -127,7 +155,7 @@ pub fn fit(
         progress.update(step, smoothed, score);
 
         let stopping = interrupt.load(Ordering::Relaxed);
-        if stopping || step.is_multiple_of(plan.evaluate_every) || step == plan.steps {
+        if stopping || step.is_multiple_of(plan.evaluate_every) || step == plan.steps || step == all {
             let at = Evaluation { step, learning_rate, loss, gradient_norm };
             let measured = objective.evaluate(engine, at)?;
             score = Some(measured.score);

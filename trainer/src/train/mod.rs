@@ -12,7 +12,7 @@ mod ssim;
 
 pub use batch::Batches;
 pub use checkpoint::Checkpoint;
-pub use fit::{Evaluation, Measured, Objective, Outcome, Stop, fit};
+pub use fit::{Evaluation, Measured, Objective, Outcome, Stop, fit, no_lbfgs};
 pub use metrics::Metrics;
 pub use progress::Progress;
 pub use run_folder::RunFolder;

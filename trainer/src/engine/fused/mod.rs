@@ -3,6 +3,7 @@
 //! is; tested against the f64 oracle and [`CandleEngine`](super::CandleEngine).
 
 mod activation;
+mod descent;
 mod factors;
 mod jet;
 mod kernel;
@@ -72,6 +73,8 @@ pub struct FusedEngine {
     parts: Vec<Part>,
     /// Those of jets.
     jets: Vec<jet::Part>,
+    /// What L-BFGS knows.
+    descent: descent::Descent,
 }
 
 /// What a pass looks at.
@@ -174,6 +177,7 @@ impl FusedEngine {
             data: Data::default(),
             parts: Vec::new(),
             jets: Vec::new(),
+            descent: descent::Descent::default(),
             network: network.clone(),
             layout,
         };
@@ -439,11 +443,14 @@ impl Engine for FusedEngine {
     }
 
     fn moments(&self) -> Result<Vec<Parameter>> {
-        Ok(self.layout.name_moments(&self.first, &self.second))
+        let mut moments = self.layout.name_moments(&self.first, &self.second);
+        moments.extend(self.memory());
+        Ok(moments)
     }
 
     fn set_moments(&mut self, moments: &[Parameter]) -> Result<()> {
-        self.layout.fill_moments(&mut self.first, &mut self.second, moments)
+        self.layout.fill_moments(&mut self.first, &mut self.second, moments)?;
+        self.set_memory(moments)
     }
 
     fn dense(&self) -> Result<DenseNetwork> {

@@ -41,18 +41,34 @@ impl Equation for Advection {
         Field::of([(0.0, 1.0), (0.0, TAU)], [201, 101], |t, x| (x - c[0] * t).sin())
     }
 
-    fn defaults(&self) -> &'static str {
-        "
-        [signal]
-        points = 1024
-        [signal.weights]
-        initial = 100.0
-        [network.mapping]
-        kind = 'periodic'
-        waves = 48
-        scale = 3.0
-        [training]
-        steps = 8000
-        "
+    fn defaults(&self, c: &[f64]) -> &'static str {
+        // The plane waves' frequencies must reach the solution's own, c/4π turns a unit of the network's time.
+        if c[0].abs() > 40.0 { FAST } else { SLOW }
     }
 }
+
+const SLOW: &str = "
+    [signal]
+    points = 1024
+    [signal.weights]
+    initial = 100.0
+    [network.mapping]
+    kind = 'periodic'
+    waves = 48
+    scale = 3.0
+    [training]
+    steps = 8000
+    ";
+
+const FAST: &str = "
+    [signal]
+    points = 1024
+    [signal.weights]
+    initial = 100.0
+    [network.mapping]
+    kind = 'periodic'
+    waves = 64
+    scale = 6.0
+    [training]
+    steps = 10000
+    ";

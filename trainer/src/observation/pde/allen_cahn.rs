@@ -55,13 +55,21 @@ impl Equation for AllenCahn {
         thin(&evolution.run(1024, 1.0, 101, 10), 1024, 256)
     }
 
-    fn defaults(&self) -> &'static str {
+    fn defaults(&self, _: &[f64]) -> &'static str {
         "
+        [signal]
+        points = 1024
+        refine = 0.2
+        windows = 5
         [signal.weights]
         initial = 100.0
         [network.mapping]
         kind = 'periodic'
-        harmonics = 8
+        harmonics = 4
+        waves = 64
+        scale = 0.2
+        [training]
+        steps = 30000
         "
     }
 }

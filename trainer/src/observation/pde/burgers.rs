@@ -44,7 +44,7 @@ impl Equation for Burgers {
         solve(c[0], 256)
     }
 
-    fn defaults(&self) -> &'static str {
+    fn defaults(&self, _: &[f64]) -> &'static str {
         "
         [signal]
         refine = 0.3

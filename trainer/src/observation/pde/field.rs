@@ -9,27 +9,31 @@ pub struct Field {
     pub values: Vec<f64>,
     /// Values at a point.
     pub outputs: usize,
-    /// Numbers of points along the first and the second input where they are a grid, the second fastest.
-    pub shape: Option<[usize; 2]>,
+    /// Numbers of points along every input where they are a grid, the last fastest; empty where they are none.
+    pub shape: Vec<usize>,
 }
 
 impl Field {
-    /// `values` `[a, b, outputs]` at every pair of coordinates from `a` and `b`.
+    /// `values` `[.., outputs]` at every combination of coordinates from `axes`, the last fastest.
     ///
     /// # Panics
     /// When there are too few values.
-    pub fn grid(a: &[f64], b: &[f64], values: Vec<f64>) -> Self {
-        assert!(values.len().is_multiple_of(a.len() * b.len()), "values for every pair");
-        let points = a.iter().flat_map(|&a| b.iter().flat_map(move |&b| [a, b])).collect();
-        let outputs = values.len() / (a.len() * b.len());
-        Self { points, values, outputs, shape: Some([a.len(), b.len()]) }
+    pub fn grid(axes: &[&[f64]], values: Vec<f64>) -> Self {
+        let shape: Vec<usize> = axes.iter().map(|a| a.len()).collect();
+        let count: usize = shape.iter().product();
+        assert!(values.len().is_multiple_of(count), "values for every point");
+        let mut points = vec![Vec::new()];
+        for axis in axes {
+            points = points.iter().flat_map(|p| axis.iter().map(move |&x| [p.as_slice(), &[x]].concat())).collect();
+        }
+        Self { points: points.concat(), outputs: values.len() / count, values, shape }
     }
 
     /// The function `f` of two inputs with these ends on a grid of `shape` nodes.
     pub fn of(ends: [(f64, f64); 2], shape: [usize; 2], f: impl Fn(f64, f64) -> f64) -> Self {
         let [a, b] = [0, 1].map(|k| nodes(ends[k], shape[k]));
         let values = a.iter().flat_map(|&a| b.iter().map(move |&b| (a, b))).map(|(a, b)| f(a, b)).collect();
-        Self::grid(&a, &b, values)
+        Self::grid(&[&a, &b], values)
     }
 
     /// Points of it.
@@ -56,7 +60,7 @@ impl Field {
         let take = |values: &[f64], width: usize| -> Vec<f64> {
             values.chunks_exact(width).step_by(step).flatten().copied().collect()
         };
-        Self { points: take(&self.points, inputs), values: take(&self.values, outputs), outputs, shape: None }
+        Self { points: take(&self.points, inputs), values: take(&self.values, outputs), outputs, shape: Vec::new() }
     }
 }
 
@@ -81,5 +85,8 @@ mod tests {
         wrong[5] = 1e9;
         assert!((field.relative_l2(&wrong) - 0.1).abs() < 1e-6);
         assert_eq!(field.thinned(2).values, [0.0, 2.0, 11.0]);
+        let box_of = Field::grid(&[&[0.0, 1.0], &[2.0], &[3.0, 4.0]], vec![0.0; 8]);
+        assert_eq!((box_of.outputs, box_of.len()), (2, 4));
+        assert_eq!(box_of.points, [0.0, 2.0, 3.0, 0.0, 2.0, 4.0, 1.0, 2.0, 3.0, 1.0, 2.0, 4.0]);
     }
 }

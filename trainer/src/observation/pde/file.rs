@@ -45,7 +45,7 @@ pub fn read(path: &Path) -> Result<Field> {
     if values.iter().chain(&t).chain(&x).any(|v| !v.is_finite()) {
         return Err(bad("found a value that is not finite".into()));
     }
-    Ok(Field::grid(&t, &x, values))
+    Ok(Field::grid(&[&t, &x], values))
 }
 
 fn numbers(data: &NumericData) -> Option<Vec<f64>> {

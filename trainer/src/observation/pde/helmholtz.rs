@@ -44,7 +44,7 @@ impl Equation for Helmholtz {
         Field::of([(-1.0, 1.0), (-1.0, 1.0)], [101, 101], exact)
     }
 
-    fn defaults(&self) -> &'static str {
+    fn defaults(&self, _: &[f64]) -> &'static str {
         "
         [signal.weights]
         walls-x = 1000.0

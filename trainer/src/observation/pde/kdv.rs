@@ -56,13 +56,23 @@ impl Equation for KortewegDeVries {
         thin(&evolution.run(512, 1.0, 101, 100), 512, 256)
     }
 
-    fn defaults(&self) -> &'static str {
+    fn defaults(&self, _: &[f64]) -> &'static str {
         "
+        [signal]
+        points = 1024
+        windows = 5
         [signal.weights]
         initial = 100.0
+        [network]
+        architecture = 'modified-mlp'
         [network.mapping]
         kind = 'periodic'
         harmonics = 4
+        waves = 48
+        scale = 0.2
+        [training]
+        steps = 12000
+        lbfgs = 3000
         "
     }
 }

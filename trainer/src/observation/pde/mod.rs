@@ -12,12 +12,15 @@
 mod advection;
 mod allen_cahn;
 mod burgers;
+mod cavity;
 mod dual;
 mod field;
 mod file;
+mod fisher;
 mod heat;
 mod helmholtz;
 mod kdv;
+mod navier_stokes;
 mod poisson;
 mod spectral;
 mod term;
@@ -96,14 +99,19 @@ pub trait Equation: Sync {
         Vec::new()
     }
 
+    /// What was expected instead of these coefficients, where there is no reference for them.
+    fn problem(&self, _: &[f64]) -> Option<&'static str> {
+        None
+    }
+
     /// What must vanish, and where.
     fn terms(&self) -> Vec<Term>;
 
     /// A solution for these coefficients: a closed form, or a solver's.
     fn reference(&self, coefficients: &[f64]) -> Field;
 
-    /// TOML over the defaults of every equation: `[signal]`, `[network]`, `[training]`.
-    fn defaults(&self) -> &'static str {
+    /// TOML over the defaults of every equation for these coefficients: `[signal]`, `[network]`, `[training]`.
+    fn defaults(&self, _: &[f64]) -> &'static str {
         ""
     }
 }
@@ -114,9 +122,12 @@ pub const EQUATIONS: &[&dyn Equation] = &[
     &allen_cahn::AllenCahn,
     &burgers::Burgers,
     &viscosity::Viscosity,
+    &cavity::Cavity,
+    &fisher::Fisher,
     &heat::Heat,
     &helmholtz::Helmholtz,
     &kdv::KortewegDeVries,
+    &navier_stokes::NavierStokes,
     &poisson::Poisson,
     &wave::Wave,
 ];

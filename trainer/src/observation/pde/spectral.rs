@@ -52,29 +52,13 @@ impl Evolution<'_> {
         let mut out = Vec::with_capacity(times * nodes);
         for time in 0..times {
             if time > 0 {
-                (0..steps).for_each(|_| self.step(&mut state, &half, dt, &mut work));
+                (0..steps).for_each(|_| lawson(&mut state, &half, dt, &mut |u| self.slope(u, &mut work)));
             }
             let mut values = state.clone();
             inverse.process(&mut values);
             out.extend(values.iter().map(|v| v.re / nodes as f64));
         }
         out
-    }
-
-    /// One step of Lawson's method.
-    fn step(&self, u: &mut [Number], half: &[Number], dt: f64, work: &mut Work) {
-        let h = 0.5 * dt;
-        let k1 = self.slope(u, work);
-        let a: Vec<Number> = (0..u.len()).map(|i| half[i] * (u[i] + h * k1[i])).collect();
-        let k2 = self.slope(&a, work);
-        let b: Vec<Number> = (0..u.len()).map(|i| half[i] * u[i] + h * k2[i]).collect();
-        let k3 = self.slope(&b, work);
-        let c: Vec<Number> = (0..u.len()).map(|i| half[i] * (half[i] * u[i] + dt * k3[i])).collect();
-        let k4 = self.slope(&c, work);
-        for i in 0..u.len() {
-            let e = half[i];
-            u[i] = e * e * (u[i] + dt / 6.0 * k1[i]) + dt / 3.0 * e * (k2[i] + k3[i]) + dt / 6.0 * k4[i];
-        }
     }
 
     /// The nonlinear part in Fourier space.
@@ -91,6 +75,22 @@ impl Evolution<'_> {
     }
 }
 
+/// One step of Lawson's method for u_t = L u + `slope`(u), `half` being exp(L·dt/2).
+pub(super) fn lawson(u: &mut [Number], half: &[Number], dt: f64, slope: &mut dyn FnMut(&[Number]) -> Vec<Number>) {
+    let h = 0.5 * dt;
+    let k1 = slope(u);
+    let a: Vec<Number> = (0..u.len()).map(|i| half[i] * (u[i] + h * k1[i])).collect();
+    let k2 = slope(&a);
+    let b: Vec<Number> = (0..u.len()).map(|i| half[i] * u[i] + h * k2[i]).collect();
+    let k3 = slope(&b);
+    let c: Vec<Number> = (0..u.len()).map(|i| half[i] * (half[i] * u[i] + dt * k3[i])).collect();
+    let k4 = slope(&c);
+    for i in 0..u.len() {
+        let e = half[i];
+        u[i] = e * e * (u[i] + dt / 6.0 * k1[i]) + dt / 3.0 * e * (k2[i] + k3[i]) + dt / 6.0 * k4[i];
+    }
+}
+
 struct Work {
     forward: Arc<dyn Fft<f64>>,
     inverse: Arc<dyn Fft<f64>>,
@@ -103,7 +103,8 @@ struct Work {
 pub(super) fn thin(u: &[f64], count: usize, places: usize) -> Field {
     let (times, step) = (u.len() / count, count / places);
     let row = |n: usize| (0..=places).map(move |i| u[n * count + i * step % count]);
-    Field::grid(&nodes((0.0, 1.0), times), &nodes((-1.0, 1.0), places + 1), (0..times).flat_map(row).collect())
+    let (times, places) = (nodes((0.0, 1.0), times), nodes((-1.0, 1.0), places + 1));
+    Field::grid(&[&times, &places], (0..times.len()).flat_map(row).collect())
 }
 
 #[cfg(test)]

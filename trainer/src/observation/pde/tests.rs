@@ -66,6 +66,7 @@ fn closed_forms_leave_nothing_of_any_term() {
         let c: Vec<f64> = equation.coefficients().iter().map(|c| c.value).collect();
         let exact: Exact = match equation.name() {
             "advection" => Box::new(move |x| (x[1] - c[0] * x[0]).sin()),
+            "fisher" => Box::new(|x| fisher::exact(x[0], x[1])),
             "heat" => Box::new(move |x| heat::exact(c[0], x[0], x[1])),
             "wave" => Box::new(move |x| wave::exact(c[0], x[0], x[1])),
             "poisson" => Box::new(|x| poisson::exact(x[0], x[1])),
@@ -86,18 +87,23 @@ fn references_start_where_the_initial_condition_says() {
     for equation in EQUATIONS {
         let c: Vec<f64> = equation.coefficients().iter().map(|c| c.value).collect();
         let field = equation.reference(&c);
+        if field.shape.is_empty() {
+            continue;
+        }
         assert!(field.values.iter().all(|v| v.is_finite()), "{}", equation.name());
         let axes = equation.axes();
-        let ends = |k: usize| (field.points[k], field.points[field.points.len() - 2 + k]);
+        let ends = |k: usize| (field.points[k], field.points[field.points.len() - axes.len() + k]);
         for (k, axis) in axes.iter().enumerate() {
             assert_eq!(ends(k), (axis.lo, axis.hi), "{}", equation.name());
         }
         let duals: Vec<Dual> = c.iter().map(|c| Dual::constant(*c)).collect();
         for term in equation.terms().iter().filter(|t| t.name == "initial") {
-            for (x, u) in field.points.chunks(2).zip(&field.values).take(field.shape.unwrap()[1]) {
-                let u = Dual::variable(*u as f32, 0);
-                let r = term.residual(&At { x, c: &duals, data: &[] }, &[u])[0].value();
-                assert!(r.abs() < 1e-5, "{} at {x:?}: {r:e}", equation.name());
+            let each = field.points.chunks(axes.len()).zip(field.values.chunks(field.outputs));
+            for (x, values) in each.take(field.shape[1..].iter().product()) {
+                let values: Vec<Dual> = values.iter().map(|v| Dual::constant(*v)).collect();
+                for r in term.residual(&At { x, c: &duals, data: &[] }, &values) {
+                    assert!(r.value().abs() < 1e-5, "{} at {x:?}: {:e}", equation.name(), r.value());
+                }
             }
         }
     }
@@ -247,7 +253,7 @@ fn references_agree_with_published_ones() {
 
 /// Cubic along x at the nearest time.
 fn interpolate(field: &Field, p: &[f64]) -> f64 {
-    let [times, places] = field.shape.unwrap();
+    let [times, places] = field.shape[..] else { panic!() };
     let (t0, t1) = (field.points[0], field.points[field.points.len() - 2]);
     let (x0, x1) = (field.points[1], field.points[field.points.len() - 1]);
     let time = (p[0] - t0) / (t1 - t0) * (times - 1) as f64;
@@ -260,4 +266,44 @@ fn interpolate(field: &Field, p: &[f64]) -> f64 {
             row[first + i] * others.map(|j| (at - (first + j) as f64) / (i as f64 - j as f64)).product::<f64>()
         })
         .sum()
+}
+
+/// What the docs show whole is what is compiled, and short.
+#[test]
+fn the_docs_show_an_equation_in_under_sixty_lines() {
+    let (docs, fisher) = (include_str!("../../../docs/physics.md"), include_str!("fisher.rs"));
+    assert!(docs.contains(fisher.trim_end()), "docs/physics.md and fisher.rs differ");
+    assert!(fisher.lines().count() < 60);
+}
+
+/// The tables lie on smooth curves that fulfil the walls' conditions; a digit that is wrong would show.
+#[test]
+fn the_cavitys_tables_are_smooth() {
+    let cavity = equation("cavity").unwrap();
+    for re in [100.0, 400.0] {
+        let field = cavity.reference(&[re]);
+        for (along, output) in [(1, 0), (0, 1)] {
+            let line: Vec<(f64, f64)> = (0..field.len())
+                .filter(|i| field.values[i * 3 + output].is_finite())
+                .map(|i| (field.points[i * 2 + along], field.values[i * 3 + output]))
+                .collect();
+            assert!(line.len() >= 16 && line.is_sorted_by(|a, b| a.0 > b.0), "{re} {output}");
+            assert_eq!(line[0].1, if output == 0 { 1.0 } else { 0.0 });
+            assert_eq!(line[line.len() - 1].1, 0.0);
+            // A point against the cubic through the two on either side, where these lie near.
+            for five in line.windows(5).filter(|w| w[0].0 - w[4].0 < 0.1) {
+                let others = [0, 1, 3, 4];
+                let at = five[2].0;
+                let cubic: f64 = others
+                    .iter()
+                    .map(|&i| {
+                        let rest = others.iter().filter(|&&j| j != i);
+                        five[i].1 * rest.map(|&j| (at - five[j].0) / (five[i].0 - five[j].0)).product::<f64>()
+                    })
+                    .sum();
+                assert!((five[2].1 - cubic).abs() < 4e-3, "{re} {output} {at}: {} {cubic}", five[2].1);
+            }
+        }
+    }
+    assert!(cavity.problem(&[250.0]).is_some() && cavity.problem(&[400.0]).is_none());
 }

@@ -37,10 +37,17 @@ impl Equation for Viscosity {
         burgers::solve(c[0], 256)
     }
 
-    fn defaults(&self) -> &'static str {
+    fn defaults(&self, _: &[f64]) -> &'static str {
         "
+        [signal]
+        points = 1024
+        refine = 0.3
+        sought_rate = 5.0
         [signal.weights]
         data = 10.0
+        [training]
+        steps = 12000
+        lbfgs = 1500
         "
     }
 }

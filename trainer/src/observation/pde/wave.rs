@@ -43,7 +43,7 @@ impl Equation for Wave {
         Field::of([(0.0, 1.0), (0.0, 1.0)], [101, 101], |t, x| exact(c[0], t, x))
     }
 
-    fn defaults(&self) -> &'static str {
+    fn defaults(&self, _: &[f64]) -> &'static str {
         "
         [signal.weights]
         initial = 100.0

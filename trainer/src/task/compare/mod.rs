@@ -174,6 +174,7 @@ impl Options {
     fn training(&self, steps: u64, learning_rate: f64, seed: u64) -> TrainingConfig {
         TrainingConfig {
             steps,
+            lbfgs: 0,
             batch: 0,
             optimizer: Optimizer::Adam,
             learning_rate,

@@ -44,11 +44,13 @@ pub(super) fn plan<'a>(options: &Options, pde: &PdeOptions) -> Result<Plan<'a>> 
     for name in &pde.equations {
         let known = equation(name)?;
         let own = format!("[signal]\nequation = '{name}'").parse::<Table>().expect("a word");
-        let mut config: RunConfig<PdeConfig> = config::resolve([defaults(known), own])?;
+        let mut config: RunConfig<PdeConfig> = config::resolve([defaults(known, &[]), own])?;
         if options.quick {
             (config.network.hidden, config.network.depth, config.signal.points) = (32, 3, 512);
         }
         config.training.steps = options.steps.unwrap_or(if options.quick { 1000 } else { config.training.steps });
+        // Adam alone: what L-BFGS makes of an end says more of it than of the way there.
+        config.training.lbfgs = 0;
         config.training.evaluate_every = (config.training.steps / 100).max(1);
         for seed in 0..seeds {
             for &rate_factor in &options.rate_factors {

@@ -125,6 +125,10 @@ impl SignalRecord for PdeConfig {
             if value.is_finite() { Ok(()) } else { refuse(field, value.to_string(), "a finite number") }
         };
         self.coefficients.iter().try_for_each(|(name, value)| coefficient(name, *value, "coefficients"))?;
+        let values = super::training::values(known, self);
+        if let Some(expected) = known.problem(&values) {
+            return refuse("coefficients", format!("{values:?}"), expected);
+        }
         if let Some(c) = &self.curriculum {
             coefficient(&c.coefficient, c.from, "curriculum")?;
             if !(c.share > 0.0 && c.share <= 1.0) {
@@ -144,8 +148,17 @@ impl SignalRecord for PdeConfig {
     }
 }
 
-/// Defaults for an equation, the lowest layer under [`config::resolve`](crate::config::resolve).
-pub fn defaults(equation: &dyn Equation) -> Table {
+/// Defaults for an equation, the lowest layer under [`config::resolve`](crate::config::resolve); `over` are the layers
+/// above, whose coefficients they may depend on.
+pub fn defaults(equation: &dyn Equation, over: &[Table]) -> Table {
+    let asked = |name: &str| {
+        let of = |layer: &Table| {
+            let value = layer.get("signal")?.get("coefficients")?.get(name)?;
+            value.as_float().or_else(|| value.as_integer().map(|i| i as f64))
+        };
+        over.iter().rev().find_map(of)
+    };
+    let coefficients: Vec<f64> = equation.coefficients().iter().map(|c| asked(c.name).unwrap_or(c.value)).collect();
     let mut table = defaults_with(
         "
         [signal]
@@ -173,7 +186,7 @@ pub fn defaults(equation: &dyn Equation) -> Table {
         evaluate_every = 500
         ",
     );
-    let own = equation.defaults().parse::<Table>().expect("the equation's own constant text");
+    let own = equation.defaults(&coefficients).parse::<Table>().expect("the equation's own constant text");
     merge(&mut table, own);
     table
 }

@@ -16,7 +16,7 @@ use training::values;
 use super::observed::{Findings, Measurement, Observed, Subject, hash};
 use crate::{
     config::RunConfig,
-    engine::Engine,
+    engine::{Engine, StepReport},
     error::{Error, Result},
     evaluate::Evaluator,
     export::Description,
@@ -36,6 +36,8 @@ pub struct Pde {
     reference: Field,
     monitored: Field,
     subject: Subject,
+    /// What is left of every term inside, over the plane of the pictures.
+    residuals: Vec<(&'static str, Vec<f32>)>,
 }
 
 /// How a network's solution compares with the reference.
@@ -107,7 +109,8 @@ pub(super) fn reference(equation: &dyn Equation, record: &PdeConfig) -> Result<F
 impl Observed for Pde {
     type Record = PdeConfig;
     type Findings = Solved;
-    const FILES: &'static [&'static str] = &[pictures::SOLUTION, pictures::TERMS];
+    const FILES: &'static [&'static str] = &[pictures::SOLUTION, pictures::RESIDUAL, pictures::TERMS];
+    const LBFGS: bool = true;
 
     fn open(config: &RunConfig<PdeConfig>) -> Result<Self> {
         let record = &config.signal;
@@ -154,7 +157,7 @@ impl Observed for Pde {
             hash: hash(reference.points.iter().chain(&reference.values).map(|&v| v as f32)),
         };
         let monitored = reference.thinned(reference.len().div_ceil(MONITORED) | 1);
-        Ok(Self { training, reference, monitored, subject })
+        Ok(Self { training, reference, monitored, subject, residuals: Vec::new() })
     }
 
     fn subject(&self) -> &Subject {
@@ -169,6 +172,15 @@ impl Observed for Pde {
         self.training.gather(engine, step)
     }
 
+    fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+        self.training.settle(engine)
+    }
+
+    fn finish(&mut self, engine: &mut dyn Engine) -> Result<()> {
+        self.residuals = self.training.residuals(engine, &pictures::points(&self.training))?;
+        Ok(())
+    }
+
     fn columns(&self) -> Vec<String> {
         let own = ["digits", "relative_l2"].map(String::from);
         let of =
@@ -178,7 +190,7 @@ impl Observed for Pde {
     }
 
     fn measure(&mut self, model: &dyn Evaluator) -> Result<Measurement> {
-        let relative_l2 = self.monitored.relative_l2(&evaluate(model, &self.monitored));
+        let relative_l2 = self.monitored.relative_l2(&evaluate(model, &self.monitored.points));
         let score = digits(relative_l2);
         let mut columns = vec![score.value, relative_l2];
         columns.extend(&self.training.losses);
@@ -188,7 +200,7 @@ impl Observed for Pde {
     }
 
     fn findings(&mut self, model: &dyn Evaluator) -> Result<Solved> {
-        let found = evaluate(model, &self.reference);
+        let found = evaluate(model, &self.reference.points);
         let errors = found.iter().zip(&self.reference.values).map(|(f, v)| (f64::from(*f) - v).abs());
         Ok(Solved {
             relative_l2: self.reference.relative_l2(&found),
@@ -199,8 +211,8 @@ impl Observed for Pde {
     }
 
     fn pictures(&mut self, model: &dyn Evaluator, found: &Solved, folder: &RunFolder) -> Result<()> {
-        let values = evaluate(model, &self.reference);
-        pictures::solution(&self.training, &self.reference, &values, found, &folder.file(pictures::SOLUTION))?;
+        pictures::solution(&self.training, &self.reference, model, found, &folder.file(pictures::SOLUTION))?;
+        pictures::residual(&self.training, &self.residuals, &folder.file(pictures::RESIDUAL))?;
         pictures::terms(&self.training, super::observed::columns(self), folder)
     }
 
@@ -213,6 +225,7 @@ impl Observed for Pde {
     }
 }
 
-fn evaluate(model: &dyn Evaluator, field: &Field) -> Vec<f32> {
-    model.evaluate(&field.points.iter().map(|&x| x as f32).collect::<Vec<f32>>())
+/// Values `[n, outputs]` at these points `[n, inputs]`, physical.
+fn evaluate(model: &dyn Evaluator, points: &[f64]) -> Vec<f32> {
+    model.evaluate(&points.iter().map(|&x| x as f32).collect::<Vec<f32>>())
 }

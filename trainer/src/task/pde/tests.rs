@@ -1,15 +1,18 @@
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 use crate::{
     config,
     engine::{AdamStep, EngineChoice, engine},
     observation::pde::EQUATIONS,
-    task::observed::start,
+    task::observed::{self, Report, Request, start},
 };
 
 fn open(name: &str, own: &str) -> (RunConfig<PdeConfig>, Pde) {
     let known = equation(name).unwrap();
-    let own = format!("[signal]\nequation = '{name}'\npoints = 64\nconditions = 16\n{own}").parse().unwrap();
-    let config = config::resolve([defaults(known), own]).unwrap();
+    let own: toml::Table =
+        format!("[signal]\nequation = '{name}'\npoints = 64\nconditions = 16\n{own}").parse().unwrap();
+    let config = config::resolve([defaults(known, std::slice::from_ref(&own)), own]).unwrap();
     let pde = Pde::open(&config).unwrap();
     (config, pde)
 }
@@ -91,4 +94,83 @@ fn time_opens_and_coefficients_arrive() {
     let (_, mut other) = open("advection", own);
     other.restore(&state).unwrap();
     assert_eq!(other.state(), state);
+}
+
+/// Runs in a folder of their own, small and quick.
+struct Runs(tempfile::TempDir);
+
+impl Runs {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn fit(&self, name: &str, equation: &str, own: &str) -> Report<Solved> {
+        let own = format!("{own}\n[network]\nhidden = 10\ndepth = 2");
+        let (config, task) = open(equation, &own);
+        let out = self.0.path().join(name).with_extension("safetensors");
+        self.run(Request::New { task: Box::new(task), config: Box::new(config), out, force: false })
+    }
+
+    fn resume(&self, name: &str, lbfgs: u64) -> Report<Solved> {
+        let folder = self.0.path().join(name).with_extension("run");
+        self.run(Request::Resume { folder, steps: None, lbfgs: Some(lbfgs) })
+    }
+
+    fn run(&self, request: Request<Pde>) -> Report<Solved> {
+        let place = observed::Place { engine: EngineChoice::Fused, device: &candle_core::Device::Cpu, name: "cpu" };
+        observed::run(request, place, &AtomicBool::new(false), true).unwrap()
+    }
+}
+
+/// L-BFGS takes the error of a solution down, a run that goes on in the middle of it ends with the same bits, and a
+/// coefficient that is sought moves with the network.
+#[test]
+fn lbfgs_lowers_the_error_and_goes_on_to_the_same_bits() {
+    let runs = Runs::new();
+    let training = |lbfgs: u64| format!("[training]\nsteps = 150\nlearning_rate = 5e-3\nlbfgs = {lbfgs}");
+    let adam = runs.fit("adam", "poisson", &training(0));
+    let whole = runs.fit("whole", "poisson", &training(80));
+    runs.fit("halved", "poisson", &training(31));
+    let halved = runs.resume("halved", 80);
+    assert!(whole.findings.relative_l2 < 0.5 * adam.findings.relative_l2, "{:?} {:?}", whole.findings, adam.findings);
+    assert_eq!(whole.outcome.step, 230);
+    let tensors = |report: &Report<Solved>| {
+        let bytes = std::fs::read(&report.out).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert_eq!(tensors(&whole), tensors(&halved));
+    assert_ne!(tensors(&whole), tensors(&adam));
+    let sought =
+        |lbfgs: u64| runs.fit(&format!("nu{lbfgs}"), "burgers-viscosity", &training(lbfgs)).findings.sought[0].1;
+    assert!((sought(40) / sought(0) - 1.0).abs() > 1e-3);
+}
+
+/// Fields of one and of several outputs, over two and three inputs, on a grid and on lines.
+#[test]
+fn every_kind_of_solution_has_its_pictures() {
+    let runs = Runs::new();
+    for equation in ["burgers", "cavity", "navier-stokes"] {
+        let report = runs.fit(equation, equation, "[training]\nsteps = 2\nlbfgs = 0");
+        for file in Pde::FILES {
+            let picture = image::open(report.folder.join(file)).unwrap().to_rgb8();
+            let colours: std::collections::BTreeSet<[u8; 3]> = picture.pixels().map(|p| p.0).collect();
+            assert!(colours.len() > 20, "{equation} {file}");
+        }
+    }
+}
+
+#[test]
+fn defaults_follow_coefficients_and_what_has_no_reference_is_refused() {
+    let known = equation("advection").unwrap();
+    let waves = |c: &str| {
+        let own: toml::Table = format!("[signal.coefficients]\nc = {c}").parse().unwrap();
+        defaults(known, &[own])["network"]["mapping"]["waves"].as_integer().unwrap()
+    };
+    assert_eq!((waves("30"), waves("80.0"), waves("-80")), (48, 64, 64));
+    let own: toml::Table = "[signal]\nequation = 'cavity'\n[signal.coefficients]\nre = 250.0".parse().unwrap();
+    let layers = [defaults(equation("cavity").unwrap(), std::slice::from_ref(&own)), own];
+    let error = config::resolve::<PdeConfig>(layers).unwrap_err();
+    assert!(error.to_string().contains("250") && error.to_string().contains("100 or 400"), "{error}");
+    assert_eq!(error.exit_code(), 2);
 }

@@ -6,7 +6,7 @@ use super::{balance, config::PdeConfig};
 use crate::{
     config::RunConfig,
     domain::Collocation,
-    engine::{Engine, FusedEngine},
+    engine::{Engine, FusedEngine, StepReport},
     error::{Error, Result},
     fold::Normalization,
     network::{MappingConfig, NetworkConfig, Parameter, find},
@@ -17,6 +17,8 @@ use crate::{
 
 /// Candidates for every point that is held where the residual is large.
 const CANDIDATES: usize = 8;
+/// Points of a step of L-BFGS over those of any other: they stay the same, so they must be dense.
+const DENSER: usize = 4;
 /// Share of all steps after which all of time is open.
 const OPEN: f64 = 0.5;
 
@@ -173,17 +175,17 @@ impl Training {
         ends
     }
 
-    /// Points of term `k` at `step`, in the network's units.
-    fn points(&self, k: usize, step: u64) -> Vec<f32> {
+    /// Points of term `k` at `step`, in the network's units, `denser` times as many as usual.
+    fn points(&self, k: usize, step: u64, denser: usize) -> Vec<f32> {
         let (term, mut ends) = (&self.terms[k], self.ends(step));
         let hold = |ends: &mut Vec<(f64, f64)>, axis: usize, at: f64| ends[axis] = (at, at);
-        let count = self.config.conditions;
+        let count = denser * self.config.conditions;
         let draw = |name: &str, count, ends: &[(f64, f64)]| self.collocation.draw(name, step, count, ends);
         let x = match term.place {
             Place::Data => return self.data.0.clone(),
             Place::Inside => {
                 let held = self.refined.len() / self.axes.len();
-                let mut x = self.to_network(&draw(term.name, self.config.points - held, &ends));
+                let mut x = self.to_network(&draw(term.name, denser * self.config.points - held, &ends));
                 x.extend_from_slice(&self.refined);
                 return x;
             }
@@ -250,18 +252,69 @@ impl Training {
         if due && self.terms.len() > 1 && (step - 1).is_multiple_of(self.config.balance_every) {
             balance::update(self, engine, step, &c)?;
         }
+        let slopes = self.observe(engine, step, &c, 1)?;
+        self.seek(&slopes, step);
+        Ok(self.losses.iter().sum())
+    }
+
+    /// Gathers all terms, and gives the slopes by the coefficients that are sought.
+    fn observe(&mut self, engine: &mut FusedEngine, step: u64, c: &[Dual], denser: usize) -> Result<Vec<f64>> {
         let mut slopes = vec![0.0; self.sought.len()];
         for k in 0..self.terms.len() {
-            let x = self.points(k, step);
+            let x = self.points(k, step, denser);
             let mut extra = vec![0.0; self.sought.len()];
             let weight = f64::from(self.weights[k]);
-            self.losses[k] = self.look(k, &x, &c, Purpose::Squares, |look| {
+            self.losses[k] = self.look(k, &x, c, Purpose::Squares, |look| {
                 engine.observe_jets(&look.prepared.plan, &x, look, weight, &mut extra)
             })?;
             slopes.iter_mut().zip(extra).for_each(|(sum, e)| *sum += weight * e);
         }
-        self.seek(&slopes, step);
-        Ok(self.losses.iter().sum())
+        Ok(slopes)
+    }
+
+    /// One step of L-BFGS with weights and points that stay; the sum of the terms, as [`Training::gather`] gives it.
+    ///
+    /// # Errors
+    /// Those of [`Training::gather`].
+    pub fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+        let engine = fused(engine)?;
+        let mut logs: Vec<f32> = self.sought.iter().map(|(_, state)| state[0]).collect();
+        let report = engine.descend(&mut logs, &mut |engine, logs| {
+            self.hold(logs);
+            let step = self.steps + 1;
+            let slopes = self.observe(engine, step, &self.duals(step), DENSER)?;
+            let loss = self.losses.iter().zip(&self.weights).map(|(l, w)| l * f64::from(*w)).sum();
+            let by_log = |(slope, (index, _)): (f64, &(usize, _))| (slope * self.coefficients[*index]) as f32;
+            Ok((loss, slopes.into_iter().zip(&self.sought).map(by_log).collect()))
+        })?;
+        self.hold(&logs);
+        Ok(report.map(|report| StepReport { loss: self.losses.iter().sum(), ..report }))
+    }
+
+    /// Takes these logarithms for the coefficients that are sought.
+    fn hold(&mut self, logs: &[f32]) {
+        self.sought.iter_mut().zip(logs).for_each(|((_, state), log)| state[0] = *log);
+        self.take_sought();
+    }
+
+    /// Sizes of the residual of every term that holds inside, at these points in physical units.
+    ///
+    /// # Errors
+    /// Those of [`Training::gather`].
+    pub fn residuals(&self, engine: &mut dyn Engine, points: &[f64]) -> Result<Vec<(&'static str, Vec<f32>)>> {
+        let engine = fused(engine)?;
+        let (c, x) = (self.duals(self.steps + 1), self.to_network(points));
+        let inside = (0..self.terms.len()).filter(|&k| self.terms[k].place == Place::Inside);
+        inside.map(|k| Ok((self.terms[k].name, self.sizes(engine, k, &x, &c)?))).collect()
+    }
+
+    /// Sizes of the residual of term `k` at these points in the network's units.
+    fn sizes(&self, engine: &FusedEngine, k: usize, x: &[f32], c: &[Dual]) -> Result<Vec<f32>> {
+        let sizes = Mutex::new(vec![0.0; x.len() / self.axes.len()]);
+        self.look(k, x, c, Purpose::Sizes(&sizes), |look| {
+            engine.look(&look.prepared.plan, x, look, self.sought.len()).map(drop)
+        })?;
+        Ok(sizes.into_inner().expect("no panic holds it"))
     }
 
     /// One step of Adam for the logarithms of the coefficients that are sought.
@@ -284,13 +337,7 @@ impl Training {
         let axes = self.axes.len();
         let candidates = self.collocation.draw("candidates", step, count * CANDIDATES, &self.ends(step));
         let x = self.to_network(&candidates);
-        let sizes = Mutex::new(vec![0.0; count * CANDIDATES]);
-        let mut extra = vec![0.0; self.sought.len()];
-        self.look(inside, &x, c, Purpose::Sizes(&sizes), |look| {
-            engine.look(&look.prepared.plan, &x, look, extra.len()).map(drop)
-        })?;
-        extra.clear();
-        let sizes = sizes.into_inner().expect("no panic holds it");
+        let sizes = self.sizes(engine, inside, &x, c)?;
         let mut order: Vec<usize> = (0..sizes.len()).collect();
         order.sort_by(|&a, &b| sizes[b].total_cmp(&sizes[a]).then(a.cmp(&b)));
         self.refined = order[..count].iter().flat_map(|&i| x[i * axes..(i + 1) * axes].iter().copied()).collect();
@@ -306,7 +353,7 @@ impl Training {
         c: &[Dual],
         signs: Option<&mut Rng>,
     ) -> Result<Vec<Parameter>> {
-        let x = self.points(k, step);
+        let x = self.points(k, step, 1);
         let mut extra = vec![0.0; self.sought.len()];
         let count = x.len() / self.axes.len();
         let signs: Option<Vec<f32>> =

@@ -45,7 +45,7 @@ impl Tiny {
 
     fn resume(&self, name: &str, steps: u64) -> Report<Rendered> {
         let folder = self.folder.path().join(name).with_extension("run");
-        self.run(Request::Resume { folder, steps: Some(steps) })
+        self.run(Request::Resume { folder, steps: Some(steps), lbfgs: None })
     }
 
     fn run(&self, request: Request<Render>) -> Report<Rendered> {

@@ -1,0 +1,139 @@
+//! Steps of L-BFGS over all that is trained, for an observation that stays the same.
+
+use super::FusedEngine;
+use crate::{
+    engine::{
+        StepReport,
+        lbfgs::{Lbfgs, Place},
+    },
+    error::{Error, Result},
+    network::Parameter,
+};
+
+/// Names of what L-BFGS remembers among the moments: changes of place and of gradients.
+const NAMES: [&str; 2] = ["lbfgs.s", "lbfgs.y"];
+
+/// Gathers gradients, and gives the loss they are of with its slopes by the numbers beside.
+pub(super) type Gather<'a> = dyn FnMut(&mut FusedEngine, &[f32]) -> Result<(f64, Vec<f32>)> + 'a;
+
+/// What L-BFGS knows from one step to the next.
+#[derive(Debug, Default)]
+pub(super) struct Descent {
+    memory: Lbfgs,
+    /// Where the last step ended, so that its gradient is not made twice.
+    here: Option<Place>,
+}
+
+impl FusedEngine {
+    /// One step of L-BFGS over the trained numbers and those `beside` them. `gather` gathers gradients as the `observe`
+    /// methods do and gives the loss they are of, with its slopes by the numbers beside; it must be the same function
+    /// every time, and is asked for the place that is taken last. Nothing where f32 can tell no lower place.
+    ///
+    /// # Errors
+    /// Those of `gather`.
+    pub fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
+        let mut descent = std::mem::take(&mut self.descent);
+        let x = [self.trained.as_slice(), beside].concat();
+        let own = self.trained.len();
+        let mut look = |x: &[f32]| {
+            self.place(&x[..own]);
+            let (loss, slopes) = gather(self, &x[own..])?;
+            self.pull_back();
+            Ok((loss, [self.gradient.as_slice(), &slopes].concat()))
+        };
+        let from = match descent.here.take().filter(|here| here.x == x) {
+            Some(here) => here,
+            None => {
+                let (loss, gradient) = look(&x)?;
+                Place { x, loss, gradient }
+            }
+        };
+        let to = descent.memory.step(&from, &mut look)?;
+        let end = to.as_ref().unwrap_or(&from);
+        self.place(&end.x[..own]);
+        beside.copy_from_slice(&end.x[own..]);
+        let report = to.is_some().then(|| {
+            let norm = end.gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+            StepReport { loss: end.loss, gradient_norm: norm }
+        });
+        descent.here = Some(to.unwrap_or(from));
+        self.descent = descent;
+        Ok(report)
+    }
+
+    fn place(&mut self, trained: &[f32]) {
+        self.trained.copy_from_slice(trained);
+        self.materialize();
+    }
+
+    /// What L-BFGS remembers, as moments.
+    pub(super) fn memory(&self) -> Vec<Parameter> {
+        let pairs = self.descent.memory.len();
+        if pairs == 0 {
+            return Vec::new();
+        }
+        let each = NAMES.into_iter().zip(self.descent.memory.memory());
+        each.map(|(name, values)| Parameter { name: name.into(), shape: vec![pairs, values.len() / pairs], values })
+            .collect()
+    }
+
+    /// Takes up what [`FusedEngine::memory`] gave, or forgets all.
+    pub(super) fn set_memory(&mut self, moments: &[Parameter]) -> Result<()> {
+        self.descent = Descent::default();
+        let [s, y] = NAMES.map(|name| moments.iter().find(|p| p.name == name));
+        let (Some(s), Some(y)) = (s, y) else { return Ok(()) };
+        let fits = |shape: &[usize]| shape.len() == 2 && shape[1] >= self.trained.len();
+        if s.shape != y.shape || !fits(&s.shape) {
+            let message = format!("found shape {:?}, expected pairs of at least {}", s.shape, self.trained.len());
+            return Err(Error::Config { field: format!("tensor `{}`", NAMES[0]), message });
+        }
+        self.descent.memory.set_memory(&s.values, &y.values, s.shape[1]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{Batch, Engine, Loss},
+        network::{ArchitectureKind, Network, NetworkConfig},
+        rng::Rng,
+    };
+
+    /// A fit with a number beside it falls at every step, and goes on to the same bits from what is remembered.
+    #[test]
+    fn a_fit_falls_and_goes_on_to_the_same_bits() {
+        let config = NetworkConfig::new(ArchitectureKind::Mlp, 12, 2);
+        let (network, start) = Network::new(&config, 1, 1, &mut Rng::new(3)).unwrap();
+        let x: Vec<f32> = (0..64).map(|i| i as f32 / 31.5 - 1.0).collect();
+        let y: Vec<f32> = x.iter().map(|x| (3.0 * x).sin()).collect();
+        let new = |parameters: &[Parameter]| {
+            let mut engine = FusedEngine::new(&network, parameters).unwrap();
+            engine.load(&x, &y).unwrap();
+            engine
+        };
+        // The number beside is drawn to 2.
+        let mut gather = |engine: &mut FusedEngine, beside: &[f32]| {
+            let loss = engine.observe_batch(Batch::Full, Loss::MeanSquaredError, 1.0)?;
+            let off = beside[0] - 2.0;
+            Ok((loss + f64::from(off * off), vec![2.0 * off]))
+        };
+        let (mut engine, mut beside, mut last) = (new(&start), [0.0f32], f64::INFINITY);
+        for _ in 0..40 {
+            let report = engine.descend(&mut beside, &mut gather).unwrap().unwrap();
+            assert!(report.loss < last, "{} {last}", report.loss);
+            last = report.loss;
+        }
+        let mut other = new(&engine.parameters().unwrap());
+        other.set_moments(&engine.moments().unwrap()).unwrap();
+        let mut beside_other = beside;
+        for _ in 0..40 {
+            let report = engine.descend(&mut beside, &mut gather).unwrap();
+            assert_eq!(report, other.descend(&mut beside_other, &mut gather).unwrap());
+            last = report.map_or(last, |r| r.loss);
+        }
+        assert_eq!(engine.parameters().unwrap(), other.parameters().unwrap());
+        assert!(last < 1e-4 && (beside[0] - 2.0).abs() < 1e-3, "{last:e} {beside:?}");
+    }
+}
