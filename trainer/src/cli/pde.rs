@@ -88,7 +88,7 @@ struct PdeArgs {
     /// Standard deviation of their noise over the size of the solution
     #[arg(long, conflicts_with = "resume")]
     noise: Option<f64>,
-    /// Reference solution (MATLAB 5: usol, uu or u over t or tt, and x) [default: the equation's own]
+    /// Reference solution (MATLAB 5, or NumPy .npz: usol, uu or u over t or tt, and x) [default: the equation's own]
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     reference: Option<PathBuf>,
 }

@@ -1,7 +1,8 @@
-//! A reference solution in a file of MATLAB 5.
+//! A reference solution in a file of MATLAB 5 or NumPy.
 
 use std::path::Path;
 
+use candle_core::{DType, npy::NpzTensors};
 use matfile::{MatFile, NumericData};
 
 use super::Field;
@@ -10,27 +11,20 @@ use crate::error::{Error, Result};
 /// Names that published references have for the solution, its times and its places.
 const NAMES: [&[&str]; 3] = [&["usol", "uu", "u"], &["t", "tt"], &["x", "xx"]];
 
-/// The solution in the file at `path`: a table `usol`, `uu` or `u` over times `t` or `tt` and places `x` or `xx`, in
-/// either order.
+/// Sizes, the fastest index first, and values.
+type Array = (Vec<usize>, Vec<f64>);
+
+/// The solution in the file at `path`, NumPy's where it ends in `.npz`: a table `usol`, `uu` or `u` over times `t` or `tt`
+/// and places `x` or `xx`, in either order.
 ///
 /// # Errors
 /// [`Error::Signal`] for a file that is none, a name that is missing, or shapes that do not fit together.
 pub fn read(path: &Path) -> Result<Field> {
     let bad = |message: String| Error::Signal { path: path.into(), message };
     let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
-    let file = MatFile::parse(bytes.as_slice()).map_err(|e| bad(format!("found no MATLAB 5 file: {e}")))?;
-    let array = |names: &[&str]| {
-        let found = names.iter().find_map(|name| file.find_by_name(name)).ok_or_else(|| {
-            let there: Vec<&str> = file.arrays().iter().map(matfile::Array::name).collect();
-            bad(format!("found arrays {there:?}, expected one called {}", names.join(" or ")))
-        })?;
-        let values = numbers(found.data()).ok_or_else(|| {
-            bad(format!("array `{}` holds complex or whole numbers, expected real ones", found.name()))
-        })?;
-        Ok::<_, Error>((found.size().clone(), values))
-    };
-    let [(shape, u), (_, t), (_, x)] = [array(NAMES[0])?, array(NAMES[1])?, array(NAMES[2])?];
-    // MATLAB's first index is the fastest.
+    let numpy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
+    let [u, t, x] = if numpy { numpy_arrays(path) } else { matlab_arrays(&bytes) }.map_err(bad)?;
+    let ((shape, u), t, x) = (u, t.1, x.1);
     let values = if shape == [x.len(), t.len()] {
         u
     } else if shape == [t.len(), x.len()] {
@@ -48,6 +42,40 @@ pub fn read(path: &Path) -> Result<Field> {
     Ok(Field::grid(&[&t, &x], values))
 }
 
+fn missing(there: &[String], names: &[&str]) -> String {
+    format!("found arrays {there:?}, expected one called {}", names.join(" or "))
+}
+
+fn matlab_arrays(bytes: &[u8]) -> std::result::Result<[Array; 3], String> {
+    let file = MatFile::parse(bytes).map_err(|e| format!("found no MATLAB 5 file: {e}"))?;
+    let there: Vec<String> = file.arrays().iter().map(|a| a.name().to_owned()).collect();
+    let array = |names: &[&str]| {
+        let found = names.iter().find_map(|name| file.find_by_name(name)).ok_or_else(|| missing(&there, names))?;
+        let values = numbers(found.data())
+            .ok_or_else(|| format!("array `{}` holds complex or whole numbers, expected real ones", found.name()))?;
+        Ok::<_, String>((found.size().clone(), values))
+    };
+    Ok([array(NAMES[0])?, array(NAMES[1])?, array(NAMES[2])?])
+}
+
+fn numpy_arrays(path: &Path) -> std::result::Result<[Array; 3], String> {
+    let file = NpzTensors::new(path).map_err(|e| format!("found no NumPy archive: {e}"))?;
+    let mut there: Vec<String> = file.names().into_iter().cloned().collect();
+    there.sort();
+    let array = |names: &[&str]| {
+        let name = names.iter().find(|name| there.iter().any(|t| t == *name)).ok_or_else(|| missing(&there, names))?;
+        let read = || {
+            let tensor = file.get(name)?.expect("is there").to_dtype(DType::F64)?;
+            Ok::<_, candle_core::Error>((
+                tensor.dims().iter().rev().copied().collect(),
+                tensor.flatten_all()?.to_vec1()?,
+            ))
+        };
+        read().map_err(|e| format!("array `{name}`: {e}"))
+    };
+    Ok([array(NAMES[0])?, array(NAMES[1])?, array(NAMES[2])?])
+}
+
 fn numbers(data: &NumericData) -> Option<Vec<f64>> {
     match data {
         NumericData::Double { real, imag: None } => Some(real.clone()),
@@ -57,5 +85,33 @@ fn numbers(data: &NumericData) -> Option<Vec<f64>> {
         NumericData::UInt16 { real, imag: None } => Some(real.iter().map(|&v| v.into()).collect()),
         NumericData::Int32 { real, imag: None } => Some(real.iter().map(|&v| v.into()).collect()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::*;
+
+    /// Both orders of a table give the same solution; what is missing is told with what is there.
+    #[test]
+    fn numpy_archives_are_read_in_either_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("u.npz");
+        let tensor = |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
+        let (t, x) = (tensor(&[0.0, 1.0], &[2]), tensor(&[-1.0, 0.0, 1.0], &[3]));
+        for (shape, values) in [([2, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), ([3, 2], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0])] {
+            let u = tensor(&values, &shape);
+            Tensor::write_npz(&[("usol", &u), ("tt", &t), ("x", &x)], &path).unwrap();
+            let field = read(&path).unwrap();
+            assert_eq!(field.values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{shape:?}");
+            assert_eq!(field.points[6..8], [1.0, -1.0]);
+        }
+        Tensor::write_npz(&[("usol", &t), ("x", &x)], &path).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("[\"usol\", \"x\"]") && error.contains("t or tt"), "{error}");
+        std::fs::write(&path, b"nothing").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("NumPy archive"));
     }
 }
