@@ -56,6 +56,9 @@ pub enum Error {
     /// Training or export failed.
     #[error("{0}")]
     Training(String),
+    /// A certificate does not hold.
+    #[error("{0}")]
+    Certificate(String),
     /// Ctrl-C; everything is saved.
     #[error("interrupted; the same command with `--resume` and the run folder goes on")]
     Interrupted,
@@ -77,7 +80,7 @@ impl Error {
             | Self::Model { .. }
             | Self::Checkpoint { .. }
             | Self::Device(_) => 2,
-            Self::Training(_) | Self::Candle(_) => 1,
+            Self::Training(_) | Self::Certificate(_) | Self::Candle(_) => 1,
             Self::Interrupted | Self::ComparisonInterrupted => 130,
         }
     }

@@ -8,7 +8,7 @@ use rwf_runtime::{
 };
 
 /// A model of either kind, by what commands ask of both.
-pub trait Evaluate {
+pub trait Evaluate: Evaluator {
     /// What the network is.
     fn architecture(&self) -> &Architecture;
     /// Bytes of weights and the like in the file.
@@ -28,7 +28,9 @@ pub trait Evaluate {
     /// The grid the model was fitted on.
     fn grid(&self) -> Option<NativeGrid>;
     /// Values at `coordinates`, in physical units, `[n, inputs] -> [n, outputs]`.
-    fn values(&self, coordinates: &[f32]) -> Vec<f32>;
+    fn values(&self, coordinates: &[f32]) -> Vec<f32> {
+        self.evaluate(coordinates)
+    }
     /// Compares the file's own samples.
     ///
     /// # Errors
@@ -91,9 +93,6 @@ impl Evaluate for Model<'_> {
     fn scratch_bytes(&self) -> [usize; 2] {
         [4 * self.scratch_len(), 4 * self.batch_scratch_len()]
     }
-    fn values(&self, coordinates: &[f32]) -> Vec<f32> {
-        evaluate(self, coordinates)
-    }
     fn self_test(&self) -> Result<(), SelfTestError> {
         self.self_test(&mut vec![0.0; self.scratch_len()])
     }
@@ -109,9 +108,6 @@ impl Evaluate for IntegerModel<'_> {
     }
     fn scratch_bytes(&self) -> [usize; 2] {
         [2 * self.scratch_len(); 2]
-    }
-    fn values(&self, coordinates: &[f32]) -> Vec<f32> {
-        evaluate_integers(self, coordinates)
     }
     fn self_test(&self) -> Result<(), SelfTestError> {
         self.self_test(&mut vec![0; self.scratch_len()])

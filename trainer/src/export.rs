@@ -101,6 +101,35 @@ pub fn with_error(model: &[u8], error: &str) -> Result<Vec<u8>> {
     Ok(container::write(&tensors, &words))
 }
 
+/// The dense layers of a model file in floats, weights as the file has them: what [`model`] wrote.
+///
+/// # Errors
+/// A sentence when it is no model file in floats.
+pub fn dense(file: &[u8]) -> std::result::Result<DenseNetwork, String> {
+    let architecture = Model::new(file).map_err(|e| e.to_string())?.architecture().clone();
+    let (_, tensors) = container::read(file)?;
+    let values = |name: &str| -> Option<Vec<f64>> {
+        let found = tensors.iter().find(|p| p.name == name)?;
+        Some(found.values.iter().map(|&v| f64::from(v)).collect())
+    };
+    let layer = |kernel: &str, bias: &str| -> Option<HostDense> {
+        let (kernel, bias) = (values(kernel)?, values(bias)?);
+        let outputs = bias.len();
+        Some(HostDense { inputs: kernel.len() / outputs, outputs, kernel, bias })
+    };
+    let list = |prefix: &str| {
+        let name = |n: usize, suffix| format!("{prefix}{n}{suffix}");
+        (0..).map_while(|n| layer(&name(n, tensor::KERNEL), &name(n, tensor::BIAS))).collect()
+    };
+    Ok(DenseNetwork {
+        mapping: layer(tensor::MAPPING_KERNEL, tensor::MAPPING_BIAS),
+        encoders: list(tensor::ENCODER),
+        layers: list(tensor::LAYERS),
+        output: values(tensor::OUTPUT_SCALE).zip(values(tensor::OUTPUT_OFFSET)),
+        architecture,
+    })
+}
+
 pub(crate) fn words(dense: &DenseNetwork, description: &Description, math: MathBackend) -> Words {
     let architecture = &dense.architecture;
     let activations: Vec<&str> = architecture.layers.iter().map(|l| l.activation.name()).collect();

@@ -15,10 +15,13 @@
 //! ```
 
 pub mod baseline;
+pub mod bound;
+pub mod certificate;
 pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod container;
+pub mod cost;
 pub mod diagnose;
 pub mod domain;
 pub mod engine;
@@ -29,10 +32,12 @@ pub mod file;
 pub mod firmware;
 pub mod fold;
 pub mod import;
+pub mod jobs;
 pub mod network;
 pub mod observation;
 pub mod plot;
 pub mod quantize;
+pub mod rival;
 pub mod rng;
 pub mod signal;
 pub mod task;

@@ -4,14 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rwf_runtime::{LoadError, Model, format::MathBackend};
 
-use super::{
-    read,
-    words::{self, Weights},
-};
+use super::{read, words};
 use crate::{
     error::{Error, Result},
     file::write_atomically,
-    quantize::Width,
+    quantize::{Weights, Width},
     task,
 };
 

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand; parse and hand over, nothing else.
 
 mod bench;
+mod certify;
 mod compare;
 mod ct;
 mod demo;
@@ -10,11 +11,14 @@ mod fit;
 mod import;
 mod info;
 mod inspect;
+mod merge;
 mod new_firmware;
 mod pde;
+mod race;
 mod render;
 mod settings;
 mod shape;
+mod verify;
 mod words;
 
 use std::{
@@ -55,6 +59,10 @@ enum Command {
     Info(info::Args),
     Export(export::Args),
     Import(import::Args),
+    Certify(certify::Args),
+    Verify(verify::Args),
+    Race(race::Args),
+    Merge(merge::Args),
     Compare(Box<compare::Args>),
     Render(Box<render::Args>),
     Ct(Box<ct::Args>),
@@ -74,6 +82,10 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Certify(args) => certify::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Race(args) => race::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Render(args) => render::run(*args),
         Command::Ct(args) => ct::run(*args),
         Command::Pde(args) => pde::run(*args),

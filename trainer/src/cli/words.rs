@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use crate::{
     error::{Error, Result},
     network::Parameterization,
-    quantize::Width,
+    quantize::Weights,
 };
 
 /// Parameterizations and their short names.
@@ -131,30 +131,30 @@ pub(super) fn precision(text: &str) -> std::result::Result<Precision, String> {
     Precision::from_name(text).ok_or_else(|| "expected f32 or f16".into())
 }
 
-/// What weights an export has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weights {
-    /// In floats.
-    Float(Precision),
-    /// In integers.
-    Integer(Width),
-}
-
-impl Weights {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Float(precision) => precision.name(),
-            Self::Integer(width) => width.name(),
-        }
-    }
-}
-
 /// For clap: weights of any kind by name.
 pub(super) fn weights(text: &str) -> std::result::Result<Weights, String> {
-    let float = Precision::from_name(text).map(Weights::Float);
-    float
-        .or_else(|| Width::from_name(text).map(Weights::Integer))
-        .ok_or_else(|| "expected f32, f16, int16, int8, int6, int4 or mixed".into())
+    Weights::from_name(text).ok_or_else(|| "expected f32, f16, int16, int8, int6, int4 or mixed".into())
+}
+
+/// For clap: a number of bytes, `4096`, `4k` or `1M`; k is 1024.
+pub(super) fn bytes(text: &str) -> std::result::Result<usize, String> {
+    let lower = text.trim().to_lowercase();
+    let lower = lower.trim_end_matches("ib").trim_end_matches('b').trim_end();
+    let (number, factor) = match lower.strip_suffix('k') {
+        Some(number) => (number, 1024.0),
+        None => lower.strip_suffix('m').map_or((lower, 1.0), |number| (number, 1_048_576.0)),
+    };
+    let bytes = number.trim().parse::<f64>().ok().map(|n| n * factor).filter(|b| (1.0..1e12).contains(b));
+    bytes.map(|b| b as usize).ok_or_else(|| "expected a number of bytes such as 4096, 4k or 1.5M".into())
+}
+
+/// For clap: a time, `200us`, `1.5ms` or `0.01s`, in microseconds.
+pub(super) fn microseconds(text: &str) -> std::result::Result<f64, String> {
+    let lower = text.trim().to_lowercase();
+    let units = [("us", 1.0), ("µs", 1.0), ("ms", 1e3), ("s", 1e6)];
+    let found = units.iter().find_map(|(unit, factor)| Some((lower.strip_suffix(unit)?, factor)));
+    let time = found.and_then(|(number, factor)| Some(number.trim().parse::<f64>().ok()? * factor));
+    time.filter(|t| t.is_finite() && *t > 0.0).ok_or_else(|| "expected a time such as 200us, 1.5ms or 0.01s".into())
 }
 
 /// For clap: a maths backend by name.
@@ -167,4 +167,18 @@ pub(super) fn kind(text: &str) -> std::result::Result<crate::signal::SignalKind,
     use serde::{Deserialize, de::IntoDeserializer};
     let word: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
     crate::signal::SignalKind::deserialize(word).map_err(|_| "expected image, table, audio or array".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_times_are_read_as_people_write_them() {
+        let all = ["4096", "4k", "4K", "4KiB", "4kb", "1.5M"].map(|t| bytes(t).unwrap());
+        assert_eq!(all, [4096, 4096, 4096, 4096, 4096, 1_572_864]);
+        assert!(["", "k", "-4", "0", "4q", "nan"].iter().all(|t| bytes(t).is_err()));
+        assert_eq!(["200us", "1.5ms", "0.01s", "3µs"].map(|t| microseconds(t).unwrap()), [200.0, 1500.0, 1e4, 3.0]);
+        assert!(["200", "us", "-1ms", "0s"].iter().all(|t| microseconds(t).is_err()));
+    }
 }

@@ -10,7 +10,7 @@ mod trial;
 
 pub use problem::{Problem, Sampled, Scale};
 pub use report::{Block, Report, Table};
-pub use runner::{Runner, cores};
+pub use runner::Runner;
 pub use statistics::{Summary, paired_p, summary};
 pub use tables::{Choice, Results};
 pub use trial::{CurveRow, LAST, Observe, Record, Spectra, Trial};

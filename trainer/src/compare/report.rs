@@ -48,6 +48,21 @@ impl Table {
         text
     }
 
+    /// In columns, for a terminal.
+    pub fn text(&self) -> String {
+        let all = || std::iter::once(&self.header).chain(&self.rows);
+        let width = |c: usize| all().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
+        let line = |row: &Vec<String>| {
+            let cells = row.iter().zip(&widths).enumerate();
+            let cells: Vec<String> = cells
+                .map(|(c, (cell, w))| if c == 0 { format!("{cell:<w$}") } else { format!("{cell:>w$}") })
+                .collect();
+            format!("{}\n", cells.join("  ").trim_end())
+        };
+        all().map(line).collect()
+    }
+
     fn html(&self) -> String {
         let line = |cells: &[String], tag: &str| {
             let each: Vec<String> = cells.iter().map(|c| format!("<{tag}>{}</{tag}>", inline(c))).collect();

@@ -18,6 +18,7 @@ use crate::{
     engine::EngineChoice,
     error::{Error, Result},
     file::write_atomically,
+    jobs::parallel,
 };
 
 /// Time between two plain lines.
@@ -42,11 +43,6 @@ pub struct Runner<'a> {
     pub quiet: bool,
 }
 
-/// Number of cores this process may use.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 impl Runner<'_> {
     /// The records of `trials`, in their order. Those whose result is in the folder already are read, not run again.
     ///
@@ -69,36 +65,18 @@ impl Runner<'_> {
         let missing: Vec<usize> = (0..trials.len()).filter(|&i| records[i].is_none()).collect();
         let bar = Overall::new(trials.len(), &missing, trials, self.quiet);
 
-        let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
-        let done: Mutex<Vec<(usize, Result<Option<Record>>)>> = Mutex::new(Vec::new());
-        let jobs = self.jobs.clamp(1, missing.len().max(1));
-        std::thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(|| {
-                    let work = || {
-                        while let Some(&i) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                            if self.interrupt.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
-                                return;
-                            }
-                            let result = self.one(&trials[i], problem, &bar, &path(&trials[i]));
-                            if result.is_err() {
-                                failed.store(true, Ordering::Relaxed);
-                            }
-                            done.lock().expect("no panic holds it").push((i, result));
-                        }
-                    };
-                    // Each trial has its share of the cores; the result does not depend on how many these are.
-                    match rayon::ThreadPoolBuilder::new().num_threads((cores() / jobs).max(1)).build() {
-                        Ok(pool) => pool.install(work),
-                        Err(_) => work(),
-                    }
-                });
+        let stop = || self.interrupt.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+        let done = parallel(&missing, self.jobs, &stop, &|&i| {
+            let result = self.one(&trials[i], problem, &bar, &path(&trials[i]));
+            if result.is_err() {
+                failed.store(true, Ordering::Relaxed);
             }
+            result
         });
         bar.finish();
-        for (i, result) in done.into_inner().expect("no panic held it") {
-            records[i] = result?;
+        for (&i, result) in missing.iter().zip(done) {
+            records[i] = result.transpose()?.flatten();
         }
         records.into_iter().collect::<Option<Vec<_>>>().ok_or(Error::ComparisonInterrupted)
     }

@@ -9,7 +9,7 @@ pub use file::model;
 pub use grid::{Grid, grid};
 use rwf_runtime::{
     IntegerModel, Model,
-    format::{Activation, Layer, Mapping},
+    format::{Activation, Layer, Mapping, Precision},
     integer::Bits,
 };
 
@@ -51,6 +51,31 @@ impl Width {
     /// The width of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Bits::ALL.into_iter().map(Self::All).chain([Self::Mixed]).find(|w| w.name() == name)
+    }
+}
+
+/// What weights an export has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weights {
+    /// In floats.
+    Float(Precision),
+    /// In integers.
+    Integer(Width),
+}
+
+impl Weights {
+    /// The word for command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Float(precision) => precision.name(),
+            Self::Integer(width) => width.name(),
+        }
+    }
+
+    /// The weights of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let float = Precision::from_name(name).map(Self::Float);
+        float.or_else(|| Width::from_name(name).map(Self::Integer))
     }
 }
 

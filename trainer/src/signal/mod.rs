@@ -263,7 +263,8 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Signal> {
     Ok(signal)
 }
 
-fn kind_of(path: &Path) -> Option<SignalKind> {
+/// The kind of signal that a file's name tells of.
+pub fn kind_of(path: &Path) -> Option<SignalKind> {
     let extension = path.extension()?.to_string_lossy().to_lowercase();
     Some(match extension.as_str() {
         "png" | "jpg" | "jpeg" | "tif" | "tiff" => SignalKind::Image,

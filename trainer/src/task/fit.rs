@@ -129,7 +129,11 @@ impl Findings for Fitted {
 }
 
 impl Fit {
-    fn new(signal: Signal, config: &RunConfig) -> Result<Self> {
+    /// A signal that is read already, as `config` asks for it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when no sample is left to train on.
+    pub(super) fn new(signal: Signal, config: &RunConfig) -> Result<Self> {
         let n = signal.len();
         let held_out = (config.signal.validation * n as f64).round() as usize;
         let order = Rng::new(config.training.seed).stream("validation").permutation(n);
@@ -178,6 +182,11 @@ impl Fit {
             training,
             validation,
         })
+    }
+
+    /// Errors at some thousand samples all over the signal.
+    pub(super) fn quick(&self, model: &dyn Evaluator) -> Metrics {
+        self.metrics(model, &self.monitored)
     }
 
     fn metrics(&self, model: &dyn Evaluator, samples: &[usize]) -> Metrics {
@@ -301,7 +310,7 @@ pub(super) fn network_units(signal: &Signal, n: &Normalization, samples: &[usize
 }
 
 /// What the command line and the file say about the signal, as the topmost layer.
-fn known(input: &Path, options: &LoadOptions, kind: SignalKind) -> Table {
+pub(super) fn known(input: &Path, options: &LoadOptions, kind: SignalKind) -> Table {
     let list = |names: &[String]| names.iter().cloned().map(toml::Value::String).collect::<Vec<_>>();
     let path = input.canonicalize().unwrap_or_else(|_| input.to_path_buf());
     let mut signal = Table::new();

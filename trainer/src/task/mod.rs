@@ -1,6 +1,7 @@
 //! Wiring, and nothing else: a signal, a network, an observation, the loop. [`observed`] is the run around every task.
 
 pub mod bench;
+pub mod certify;
 pub mod compare;
 pub mod ct;
 pub mod decode;
@@ -8,10 +9,13 @@ pub mod export;
 pub mod fit;
 pub mod inference;
 pub mod inspect;
+pub mod many;
 pub mod observed;
 pub mod pde;
 pub mod peers;
 pub mod quantize;
+pub mod race;
 pub mod render;
 pub mod reopen;
+pub mod search;
 pub mod shape;

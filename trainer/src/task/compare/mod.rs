@@ -128,7 +128,7 @@ pub fn run(
         Experiment::Pde(pde) => pde::plan(options, pde)?,
     };
     make(&options.folder)?;
-    let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::compare::cores() } else { 1 });
+    let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::jobs::cores() } else { 1 });
     let runner = Runner {
         folder: options.folder.clone(),
         jobs,

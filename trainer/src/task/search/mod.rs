@@ -1,0 +1,518 @@
+//! `rwf fit --flash`: the best network within a budget, by successive halving (Karnin, Koren, Somekh 2013; Jamieson and
+//! Talwalkar 2016): many short trainings, few long ones.
+//!
+//! ```text
+//! candidates -> round 0: all -> round 1: the best third -> round 2: a third of these, and the best one smaller
+//!            -> the best, trained as `rwf fit` would -> model, certificate, report
+//! ```
+
+mod budget;
+mod candidate;
+mod state;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+pub use budget::{Budget, Goal, Measure};
+use candidate::resized;
+pub use candidate::{Candidate, candidates};
+use state::State;
+use toml::Table as Toml;
+pub use trial::{Outcome, Study};
+
+use super::{
+    certify::{self, Case},
+    fit::{Fit, known},
+    observed::{self, Observed, Place},
+    quantize as integers,
+};
+use crate::{
+    bound::Effort,
+    certificate::{self, Certificate},
+    compare::{Block, Report, Table},
+    config::{self, RunConfig},
+    cost::Cost,
+    error::{Error, Result},
+    export::Description,
+    file::write_atomically,
+    fold::Normalization,
+    jobs,
+    plot::{Chart, Line, Spacing, Stroke},
+    quantize::Weights,
+    signal::{self, LoadOptions, Signal},
+    train::metrics::short,
+};
+
+/// Rounds before the last training, and the share of the time each takes.
+const ROUNDS: [f64; 3] = [0.2, 0.2, 0.2];
+/// Share of the time of the last training; what is left is for measuring, certificate and report.
+const LAST: f64 = 0.25;
+/// Of this many candidates one is in the next round.
+const KEPT: usize = 3;
+/// Steps that no training goes below: fewer say nothing.
+const LEAST_STEPS: u64 = 40;
+/// Shares of the budget at which the best family is tried too, for the frontier.
+const PARTS: [f64; 3] = [0.5, 0.25, 0.125];
+/// Share of the last training that fine-tunes integers.
+const TUNING: f64 = 0.2;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// File of the signal.
+    pub input: PathBuf,
+    /// Model file to write; the search's folder lies beside it.
+    pub out: PathBuf,
+    /// How to read the signal.
+    pub options: LoadOptions,
+    /// Layers of configuration over the defaults.
+    pub layers: Vec<Toml>,
+    /// Limits.
+    pub budget: Budget,
+    /// What is made small.
+    pub goal: Goal,
+    /// Time for everything.
+    pub minutes: f64,
+    /// Whether an earlier search and model may be replaced.
+    pub force: bool,
+}
+
+/// What a search came to.
+#[derive(Debug)]
+pub struct Found {
+    /// The network.
+    pub candidate: Candidate,
+    /// Its file's certificate.
+    pub certificate: Certificate,
+    /// What it costs.
+    pub cost: Cost,
+    /// The goal's error over all samples.
+    pub error: f64,
+    /// Lines for people.
+    pub text: String,
+    /// Whether the goal is met; true where there is none.
+    pub met: bool,
+}
+
+/// Searches, trains the best, and writes model, certificate and report.
+///
+/// # Errors
+/// Bad input, a budget that nothing fits, [`Error::ComparisonInterrupted`] after Ctrl-C: the same call goes on.
+pub fn run(request: &Request, place: Place<'_>, interrupt: &AtomicBool, quiet: bool) -> Result<Found> {
+    request.goal.check()?;
+    if !(request.minutes > 0.0 && request.minutes.is_finite()) {
+        let message = format!("found {}, expected above 0", request.minutes);
+        return Err(Error::Config { field: "--minutes".into(), message });
+    }
+    let signal = signal::load(&request.input, &request.options)?;
+    let folder = request.out.with_extension("search");
+    let of = format!("{:?} {} {:?} {:?}", request.input, hash(&signal), request.budget, request.goal);
+    let kept = if request.force { None } else { State::open(&folder, &of)? };
+    if kept.is_none() && request.out.exists() && !request.force {
+        let message = format!("`{}` is there already; `--force` replaces it", request.out.display());
+        return Err(Error::Config { field: "output".into(), message });
+    }
+    std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
+        path: folder.clone(),
+        action: "make folder",
+        source,
+    })?;
+    let mut search = Search::new(request, &signal, kept.unwrap_or_else(|| State::new(of)), folder, interrupt, quiet)?;
+    search.rounds()?;
+    search.finish(place)
+}
+
+fn hash(signal: &Signal) -> String {
+    let all = signal.coordinates_f32().into_iter().chain(signal.values.iter().copied());
+    format!("{:016x}", observed::hash(all))
+}
+
+struct Search<'a> {
+    request: &'a Request,
+    signal: &'a Signal,
+    layers: Vec<Toml>,
+    normalization: Normalization,
+    description: Description,
+    state: State,
+    folder: PathBuf,
+    began: Instant,
+    before: f64,
+    interrupt: &'a AtomicBool,
+    quiet: bool,
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        request: &'a Request,
+        signal: &'a Signal,
+        state: State,
+        folder: PathBuf,
+        interrupt: &'a AtomicBool,
+        quiet: bool,
+    ) -> Result<Self> {
+        let mut layers = vec![config::defaults(signal.kind, signal.inputs.len(), signal.len())];
+        // A budget is for the whole signal: nothing is held out unless it is asked for.
+        layers.push("[signal]\nvalidation = 0.0".parse().expect("constant text"));
+        layers.extend(request.layers.iter().cloned());
+        layers.push(known(&request.input, &request.options, signal.kind));
+        let config: RunConfig = config::resolve(layers.iter().cloned())?;
+        let task = Fit::new(signal.clone(), &config)?;
+        let subject = task.subject();
+        Ok(Self {
+            request,
+            signal,
+            normalization: subject.normalization.clone(),
+            description: subject.description.clone(),
+            layers,
+            before: state.spent,
+            state,
+            folder,
+            began: Instant::now(),
+            interrupt,
+            quiet,
+        })
+    }
+
+    fn study(&self) -> Study<'_> {
+        Study { signal: self.signal, layers: &self.layers, goal: self.request.goal }
+    }
+
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        60.0 * self.request.minutes
+    }
+
+    /// All rounds, those that are done already left out.
+    fn rounds(&mut self) -> Result<()> {
+        for rung in 0..ROUNDS.len() {
+            if self.state.rungs.len() == rung {
+                let planned = self.plan(rung)?;
+                self.state.rungs.push(planned);
+                self.state.write(&self.folder)?;
+            }
+            self.round(rung)?;
+        }
+        Ok(())
+    }
+
+    /// Who is in round `rung`, and for how many steps.
+    fn plan(&mut self, rung: usize) -> Result<Vec<(Candidate, u64)>> {
+        let cores = jobs::cores() as f64;
+        let chosen: Vec<Candidate> = if rung == 0 {
+            let all = candidates(&self.request.budget, &self.normalization, &self.description);
+            if all.is_empty() {
+                return Err(self.impossible());
+            }
+            self.say(&format!(
+                "{} networks within {}; {} minutes on {} core(s)",
+                all.len(),
+                self.request.budget.words(),
+                self.request.minutes,
+                jobs::cores()
+            ));
+            let study = self.study();
+            let pace = jobs::parallel(&all, jobs::cores(), &|| false, &|c| study.pace(c));
+            self.state.pace = pace.into_iter().flatten().collect::<Result<_>>()?;
+            all
+        } else {
+            let mut done: Vec<&Outcome> = self.state.outcomes.iter().filter(|o| o.rung == rung - 1).collect();
+            done.sort_by(|a, b| a.error.total_cmp(&b.error));
+            let keep = done.len().div_ceil(KEPT);
+            let mut chosen: Vec<Candidate> = done[..keep].iter().map(|o| o.candidate.clone()).collect();
+            if rung + 1 == ROUNDS.len() {
+                let smaller = PARTS.iter().filter_map(|&part| {
+                    let budget = self.request.budget.part(part);
+                    resized(&chosen[0], &budget, &self.normalization, &self.description)
+                });
+                let smaller: Vec<Candidate> = smaller.collect();
+                chosen.extend(smaller);
+            }
+            chosen.dedup();
+            chosen
+        };
+        let each = self.seconds() * ROUNDS[rung] * cores.min(chosen.len() as f64) / chosen.len() as f64;
+        let planned = chosen.into_iter().enumerate().map(|(n, candidate)| {
+            let pace = if rung == 0 { self.state.pace[n] } else { self.pace(&candidate) };
+            let steps = ((each / pace) as u64).max(LEAST_STEPS);
+            (candidate, steps)
+        });
+        Ok(planned.collect())
+    }
+
+    /// Seconds of a step of one thread: as measured; for a smaller network of a family as for the slowest.
+    fn pace(&self, candidate: &Candidate) -> f64 {
+        let slowest = self.state.pace.iter().copied().fold(1e-6, f64::max);
+        let first = self.state.rungs.first();
+        let known = first.and_then(|first| first.iter().position(|(c, _)| c == candidate));
+        known.and_then(|at| self.state.pace.get(at).copied()).unwrap_or(slowest)
+    }
+
+    fn round(&mut self, rung: usize) -> Result<()> {
+        let planned = self.state.rungs[rung].clone();
+        let missing: Vec<&(Candidate, u64)> =
+            planned.iter().filter(|(c, _)| self.state.outcome(rung, c).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let limit = self.seconds() * ROUNDS[rung] * jobs::cores().min(planned.len()) as f64 / planned.len() as f64;
+        let limit = Duration::from_secs_f64(1.2 * limit + 0.5);
+        self.say(&format!("round {}: {} networks, {:.0} s each at most", rung + 1, planned.len(), limit.as_secs_f64()));
+        let study = Study { signal: self.signal, layers: &self.layers, goal: self.request.goal };
+        let state = Mutex::new(self.state.clone());
+        let (folder, began, before, quiet) = (&self.folder, self.began, self.before, self.quiet);
+        let total = planned.len();
+        let stop = || self.interrupt.load(Ordering::Relaxed);
+        let results = jobs::parallel(&missing, jobs::cores(), &stop, &|(candidate, steps)| -> Result<bool> {
+            let Some(outcome) = study.run(candidate, (rung, *steps), limit, self.interrupt)? else { return Ok(false) };
+            let mut state = state.lock().expect("no panic holds it");
+            if !quiet {
+                let done = state.outcomes.iter().filter(|o| o.rung == rung).count() + 1;
+                let error = if outcome.error.is_finite() { study.goal.words(outcome.error) } else { "broke".into() };
+                eprintln!("  {done:>2}/{total} {:<44} {:>7} steps  {error}", candidate.words(), outcome.steps);
+            }
+            state.outcomes.push(outcome);
+            state.spent = before + began.elapsed().as_secs_f64();
+            state.write(folder)?;
+            Ok(true)
+        });
+        self.state = state.into_inner().expect("no panic held it");
+        // Whoever finished first, the order is that of the plan.
+        let place = |o: &Outcome| (o.rung, planned.iter().position(|(c, _)| *c == o.candidate));
+        self.state.outcomes.sort_by_key(place);
+        for result in results {
+            result.transpose()?;
+        }
+        if stop() {
+            return Err(Error::ComparisonInterrupted);
+        }
+        if !self.quiet {
+            eprint!("{}", self.table(8).text());
+        }
+        Ok(())
+    }
+
+    fn impossible(&self) -> Error {
+        let unlimited = Budget::default();
+        let least = candidates(&unlimited, &self.normalization, &self.description);
+        let smallest = least
+            .into_iter()
+            .filter_map(|mut candidate| {
+                candidate.network.hidden = 1;
+                candidate.cost_of(&self.normalization, &self.description).ok().map(|cost| (cost, candidate))
+            })
+            .min_by_key(|(cost, _)| cost.flash);
+        let hint = smallest.map_or_else(String::new, |(cost, candidate)| {
+            format!(
+                "; the smallest there is, {}, takes {} bytes of flash, {} of memory and {} multiply-adds",
+                candidate.words(),
+                cost.flash,
+                cost.ram,
+                cost.macs
+            )
+        });
+        Error::Config {
+            field: "budget".into(),
+            message: format!("found {}, which no network fits{hint}", self.request.budget.words()),
+        }
+    }
+
+    /// The best so far.
+    fn table(&self, rows: usize) -> Table {
+        let header = ["network", "steps", "flash", "memory", "multiply-adds", "error"].map(String::from).to_vec();
+        let rows = self.state.latest().into_iter().take(rows).map(|o| {
+            let numbers = [o.steps as usize, o.flash, o.ram, o.macs].map(|n| n.to_string());
+            let mut row = vec![o.candidate.words()];
+            row.extend(numbers);
+            row.push(self.request.goal.words(o.error));
+            row
+        });
+        Table { header, rows: rows.collect() }
+    }
+
+    /// Outcomes that no other beats in both error and flash, smallest first.
+    fn frontier(&self) -> Vec<&Outcome> {
+        let mut all = self.state.latest();
+        all.retain(|o| o.error.is_finite());
+        all.sort_by_key(|o| o.flash);
+        let mut least = f64::INFINITY;
+        all.retain(|o| {
+            let better = o.error < least;
+            least = least.min(o.error);
+            better
+        });
+        all
+    }
+
+    /// Trains the best for what time is left, and writes everything.
+    fn finish(self, place: Place<'_>) -> Result<Found> {
+        let last = ROUNDS.len() - 1;
+        let mut final_round: Vec<&Outcome> = self.state.outcomes.iter().filter(|o| o.rung == last).collect();
+        final_round.sort_by(|a, b| a.error.total_cmp(&b.error));
+        let best = final_round.first().filter(|o| o.error.is_finite()).ok_or_else(|| {
+            Error::Training("every network that was tried broke; try --lr 1e-4, or look at the signal's values".into())
+        })?;
+        let candidate = best.candidate.clone();
+        self.say(&format!("training {}", candidate.words()));
+        let weights = candidate.weights()?;
+        let integer = matches!(weights, Weights::Integer(_));
+        let left = (self.seconds() - self.before - self.began.elapsed().as_secs_f64()).max(0.0);
+        let budget = (self.seconds() * LAST).min(0.8 * left);
+        // More than one thread is not that many times as fast.
+        let speed = 1.0 + 0.6 * (jobs::cores() as f64 - 1.0);
+        let steps = (budget * if integer { 1.0 - TUNING } else { 1.0 } * speed / self.pace(&candidate)) as u64;
+        let steps = steps.max(best.steps);
+        let config = self.study().config(&candidate, steps, steps.div_ceil(10))?;
+        let task = Box::new(Fit::new(self.signal.clone(), &config)?);
+        let out = &self.request.out;
+        let request = observed::Request::New { task, config: Box::new(config), out: out.clone(), force: true };
+        let report = observed::run::<Fit>(request, place, self.interrupt, self.quiet)?;
+        if self.interrupt.load(Ordering::Relaxed) {
+            return Err(Error::ComparisonInterrupted);
+        }
+        if let Weights::Integer(width) = weights {
+            // A step of tuning costs a little more than one of training.
+            let tuning = (steps as f64 * TUNING).ceil() as u64;
+            integers::run(&report.folder.join("checkpoint.safetensors"), out, width, tuning, self.quiet)?;
+        }
+        self.write(candidate, &report.folder)
+    }
+
+    /// Certificate, budget and report of the model that is written.
+    fn write(self, candidate: Candidate, run: &Path) -> Result<Found> {
+        let Request { out, input, options, budget, goal, .. } = self.request;
+        let case = Case { model: out.clone(), input: input.clone(), options: options.clone() };
+        // The bound may take what time is left, at some 2e9 multiply-adds a second and core.
+        let left = self.seconds() - self.before - self.began.elapsed().as_secs_f64();
+        let effort = Effort((2e9 * left.clamp(1.0, 60.0) * 0.5).min(Effort::default().0));
+        let certified = certify::certify(&case, effort, Some(run), Some(&self.folder.join("certificate")))?;
+        let file = std::fs::read(out).map_err(|source| Error::Io { path: out.clone(), action: "read", source })?;
+        let cost = Cost::of(&file).map_err(Error::Training)?;
+        let error = self.error(&certified.certificate);
+        let met = goal.limit().is_none_or(|limit| error <= limit);
+        if !budget.holds(&cost) {
+            return Err(Error::Training(format!("the model is outside the budget: {cost:?}, {}", budget.words())));
+        }
+        let mut text = format!(
+            "{}: {} over all samples\n{}{} bytes of flash (file: {} bytes), {} bytes of memory, {} multiply-adds\n",
+            candidate.words(),
+            goal.words(error),
+            certified.table,
+            cost.flash,
+            cost.file,
+            cost.ram,
+            cost.macs
+        );
+        if let Some(limit) = goal.limit().filter(|_| !met) {
+            text += &format!(
+                "the goal is not met: {}, asked for {}. {}\n",
+                goal.words(error),
+                goal.words(limit),
+                self.needs(limit)
+            );
+        }
+        self.report(&text)?.write(&self.folder)?;
+        text += &format!("wrote {}, {}/ and {}/report.html", out.display(), run.display(), self.folder.display());
+        Ok(Found { candidate, certificate: certified.certificate, cost, error, text, met })
+    }
+
+    /// The goal's error by the figures of a certificate.
+    fn error(&self, certificate: &Certificate) -> f64 {
+        let worst = |f: fn(&certificate::Figures) -> f64| certificate.outputs.iter().map(f).fold(0.0, f64::max);
+        match self.request.goal.measure {
+            Measure::Max => worst(|o| o.max),
+            Measure::Rmse => worst(|o| o.rms),
+            Measure::Psnr => {
+                let parts = certificate.outputs.iter().zip(&self.signal.outputs);
+                let square: f64 = parts.map(|(o, q)| (o.rms / (q.hi - q.lo)).powi(2)).sum();
+                (square / self.signal.outputs.len() as f64).sqrt()
+            }
+        }
+    }
+
+    /// Flash that would do, if the error goes on as along the frontier.
+    fn needs(&self, limit: f64) -> String {
+        let points: Vec<(f64, f64)> = self.frontier().iter().map(|o| ((o.flash as f64).ln(), o.error.ln())).collect();
+        let n = points.len() as f64;
+        let (mx, my) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
+        let slope = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>()
+            / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>();
+        if points.len() < 3 || slope.is_nan() || slope > -0.1 {
+            return "More bytes did not help in this search: try more --minutes".into();
+        }
+        let needed = (mx + (limit.ln() - my) / slope).exp();
+        format!(
+            "Going on along the frontier (error falls by bytes to the power {slope:.1}) it would need about {} bytes of flash",
+            short(needed)
+        )
+    }
+
+    fn report(&self, text: &str) -> Result<Report> {
+        let goal = &self.request.goal;
+        let points = |all: &[&Outcome]| -> Vec<(f64, f64)> {
+            all.iter().filter(|o| o.error.is_finite()).map(|o| (o.flash as f64, o.error)).collect()
+        };
+        let line = |name: &str, points, colour, stroke| Line { name: name.into(), points, colour, stroke };
+        let what = match goal.measure {
+            Measure::Max => "largest error",
+            Measure::Rmse => "RMS error",
+            Measure::Psnr => "error in parts of the range",
+        };
+        let mut lines = vec![
+            line("tried", points(&self.state.latest()), 1, Stroke::Points),
+            line("frontier", points(&self.frontier()), 0, Stroke::Solid),
+        ];
+        if let (Some(limit), Some(flash)) = (goal.limit(), self.request.budget.flash) {
+            lines.push(line("asked for", vec![(flash as f64 / 10.0, limit), (flash as f64, limit)], 2, Stroke::Dashed));
+        }
+        let chart = Chart {
+            title: format!("{}: error against bytes", self.signal.name),
+            x: ("bytes of flash".into(), Spacing::Logarithmic),
+            y: (what.into(), Spacing::Logarithmic),
+            lines,
+        };
+        let picture = chart.draw()?;
+        crate::plot::save_png(&self.folder.join("frontier.png"), &picture)?;
+        self.csv()?;
+        Ok(Report {
+            title: format!("Search within {} for {}", self.request.budget.words(), self.signal.name),
+            blocks: vec![
+                Block::Text(text.trim_end().replace('\n', "; ")),
+                Block::Figure("frontier".into(), "Every network at its latest round".into(), picture),
+                Block::Table(self.table(usize::MAX)),
+                Block::Text("The certificate lies in `certificate/`, every trial in `search.json`.".into()),
+            ],
+        })
+    }
+
+    fn csv(&self) -> Result<()> {
+        let mut text = "network,round,steps,seconds,flash,memory,multiply_adds,error\n".to_owned();
+        for o in &self.state.outcomes {
+            text += &format!(
+                "{},{},{},{:.2},{},{},{},{:e}\n",
+                o.candidate.words(),
+                o.rung + 1,
+                o.steps,
+                o.seconds,
+                o.flash,
+                o.ram,
+                o.macs,
+                o.error
+            );
+        }
+        write_atomically(&self.folder.join("trials.csv"), text.as_bytes())
+    }
+}
