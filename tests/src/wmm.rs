@@ -90,14 +90,15 @@ impl Wmm {
         (north * turn.cos() - down * turn.sin(), east)
     }
 
-    /// A CSV over a grid of 2 degrees, from 88 S to 88 N, at sea level and the model's epoch.
+    /// A CSV over a grid of `step` degrees, from `latitude` S to `latitude` N and all the way round, at sea level and the
+    /// model's epoch.
     ///
     /// Declination itself jumps by 360 degrees along a line between each magnetic and geographic pole, and so does
     /// any table of it; the horizontal field it is the angle of has no jump, so that is what the table holds.
-    pub fn table(&self) -> String {
+    pub fn table(&self, latitude: i32, step: usize) -> String {
         let mut text = String::from("lat[deg],lon[deg],north[nT],east[nT]\n");
-        for lat in (-88..=88).step_by(2) {
-            for lon in (-180..180).step_by(2) {
+        for lat in (-latitude..=latitude).step_by(step) {
+            for lon in (-180..180).step_by(step) {
                 let (north, east) = self.north_east(f64::from(lat), f64::from(lon), 0.0, self.epoch);
                 writeln!(text, "{lat},{lon},{north:.2},{east:.2}").expect("a string");
             }

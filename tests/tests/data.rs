@@ -114,7 +114,7 @@ fn magnetic_declination_fits_20_kilobytes() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wmm.csv");
-    std::fs::write(&path, wmm.table()).unwrap();
+    std::fs::write(&path, wmm.table(88, 2)).unwrap();
     if let Some(keep) = std::env::var_os("RWF_KEEP") {
         std::fs::copy(&path, Path::new(&keep).join("wmm.csv")).unwrap();
     }

@@ -150,3 +150,28 @@ fn a_full_disk_leaves_the_old_model_intact() {
     let left = bench.files();
     assert!(!left.iter().any(|f| f.contains("tmp")), "{left:?}");
 }
+
+#[test]
+fn budgets_goals_and_shards_that_cannot_be() {
+    let bench = Bench::new();
+    bench.table("t.csv");
+    for (line, words) in [
+        ("fit t.csv --flash 4q", &["--flash", "4k"][..]),
+        ("fit t.csv --flash 16", &["16 bytes of flash", "smallest"]),
+        ("fit t.csv --tol 1", &["--tol", "--flash"]),
+        ("fit t.csv --flash 1k --tol 0", &["--tol", "above 0"]),
+        ("fit t.csv --flash 1k --hidden 8", &["budget", "searched"]),
+        ("fit t.csv --time 1ms --target z80@4MHz", &["z80", "cortex-m4"]),
+        ("fit t.csv --shard 1/2", &["--all"]),
+        ("fit --all .", &["--output"]),
+        ("fit --all nowhere -o out", &["nowhere"]),
+        ("race t.csv --flash 1k --model t.csv", &["t.csv"]),
+    ] {
+        bench.refused(line, words);
+    }
+    bench.ok(&format!("fit t.csv {QUICK}"));
+    bench.refused("verify t.safetensors --against t.csv", &["certificate", "rwf certify"]);
+    bench.write("other.csv", "a,b,c\n1,2,3\n2,3,4\n3,4,6\n4,5,5\n5,4,5\n");
+    bench.refused("certify t.safetensors --against other.csv", &["inputs"]);
+    assert!(!bench.path("out").exists());
+}

@@ -7,11 +7,13 @@
 mod basis;
 mod choose;
 mod fit;
+mod knots;
 mod picture;
 
 pub use basis::Basis;
 pub use choose::best;
 pub use fit::{Grid, fit};
+pub use knots::knots;
 pub use picture::{Codec, is_picture, picture};
 
 /// How coefficients lie in flash.

@@ -3,6 +3,7 @@
 mod array;
 mod audio;
 mod image;
+mod lattice;
 mod random_field;
 pub mod scan;
 pub mod shape;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Layout, LoadOptions, Quantity, Signal, SignalKind, range, widened};
+use super::{Layout, LoadOptions, Quantity, Signal, SignalKind, lattice::lattice, range, widened};
 
 /// Fewest rows a curve can be fitted to.
 const FEWEST: usize = 4;
@@ -82,7 +82,7 @@ pub(super) fn load(bytes: &[u8], name: String, options: &LoadOptions) -> Result<
         name,
         inputs: described,
         outputs,
-        layout: Layout::Scattered { coordinates },
+        layout: lattice(&coordinates, inputs.len()).unwrap_or(Layout::Scattered { coordinates }),
         values,
     })
 }

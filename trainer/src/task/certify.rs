@@ -138,7 +138,7 @@ fn page(certificate: &Certificate, worst: &[Worst], file: &[u8], signal: &Signal
     blocks.push(Block::Table(targets(&cost)));
     blocks.push(Block::Text(
         "Instructions are a price for every multiply-add and every activation, fitted to counts of SIRENs under emulation, \
-         within some 15 %; cycles are these times 0.8 (Cortex-M7), 1.3 (M33) or 1.5, a guess for memory without wait \
+         within 30 %; cycles are these times 0.8 (Cortex-M7), 1.3 (M33) or 1.5, a guess for memory without wait \
          states."
             .into(),
     ));

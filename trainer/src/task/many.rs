@@ -281,7 +281,7 @@ fn fit(job: &Job, request: &Request, interrupt: &AtomicBool) -> Result<Option<(u
                 "training diverged at step {at} (loss {loss:.3e}); try a smaller --lr"
             )));
         }
-        Stop::Steps | Stop::Target => {}
+        Stop::Steps | Stop::Target | Stop::Settled => {}
     }
     let dense = fold(&network.dense_f64(&engine.parameters()?), &subject.normalization);
     let description = Description { provenance: config.provenance(outcome.step, "cpu"), ..subject.description };

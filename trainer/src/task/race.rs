@@ -92,6 +92,9 @@ pub fn run(request: &Request, place: Place<'_>, interrupt: &AtomicBool, quiet: b
     for basis in Basis::ALL {
         enter(rival::best(&signal, basis, request.flash, &error), basis.name());
     }
+    if signal.inputs.len() == 1 {
+        enter(rival::knots(&signal, request.flash, &error), "table, free nodes");
+    }
     if rival::is_picture(&signal) {
         enter(rival::picture(&signal, Codec::Png, request.flash, &error), "PNG");
         enter(rival::picture(&signal, Codec::Jpeg, request.flash, &error), "JPEG");

@@ -136,6 +136,26 @@ fn hash(signal: &Signal) -> String {
     format!("{:016x}", observed::hash(all))
 }
 
+/// Runs `work` with a flag that is raised after `limit`, or with `interrupt`.
+fn until<R>(limit: Duration, interrupt: &AtomicBool, work: impl FnOnce(&AtomicBool) -> R) -> R {
+    let (stop, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if interrupt.load(Ordering::Relaxed) || began.elapsed() >= limit {
+                    stop.store(true, Ordering::Relaxed);
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let result = work(&stop);
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
 struct Search<'a> {
     request: &'a Request,
     signal: &'a Signal,
@@ -371,21 +391,23 @@ impl<'a> Search<'a> {
         let integer = matches!(weights, Weights::Integer(_));
         let left = (self.seconds() - self.before - self.began.elapsed().as_secs_f64()).max(0.0);
         let budget = (self.seconds() * LAST).min(0.8 * left);
-        // More than one thread is not that many times as fast.
-        let speed = 1.0 + 0.6 * (jobs::cores() as f64 - 1.0);
-        let steps = (budget * if integer { 1.0 - TUNING } else { 1.0 } * speed / self.pace(&candidate)) as u64;
-        let steps = steps.max(best.steps);
+        // The pace of all threads, and of whatever else this machine does now.
+        let pace = self.study().pace(&candidate)?;
+        let share = if integer { 1.0 - TUNING } else { 1.0 };
+        let steps = ((budget * share / pace) as u64).max(LEAST_STEPS);
         let config = self.study().config(&candidate, steps, steps.div_ceil(10))?;
         let task = Box::new(Fit::new(self.signal.clone(), &config)?);
         let out = &self.request.out;
         let request = observed::Request::New { task, config: Box::new(config), out: out.clone(), force: true };
-        let report = observed::run::<Fit>(request, place, self.interrupt, self.quiet)?;
+        // A machine that slows down ends the training early rather than late.
+        let limit = Duration::from_secs_f64((0.9 * left * share).max(1.0));
+        let report = until(limit, self.interrupt, |stop| observed::run::<Fit>(request, place, stop, self.quiet))?;
         if self.interrupt.load(Ordering::Relaxed) {
             return Err(Error::ComparisonInterrupted);
         }
         if let Weights::Integer(width) = weights {
-            // A step of tuning costs a little more than one of training.
-            let tuning = (steps as f64 * TUNING).ceil() as u64;
+            // A step of tuning costs some half more than one of training.
+            let tuning = (budget * TUNING / (1.5 * pace)).ceil() as u64;
             integers::run(&report.folder.join("checkpoint.safetensors"), out, width, tuning, self.quiet)?;
         }
         self.write(candidate, &report.folder)
