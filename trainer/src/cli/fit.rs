@@ -19,6 +19,7 @@ const EXAMPLES: &str = "Examples:
   rwf fit calibration.csv --outputs 'temp[degC]'        every other column is an input
   rwf fit photo.png -o small.safetensors --hidden 32 --precision f16 --target-psnr 28
   rwf fit dem.tif --arch mlp --activation relu --mapping gaussian:128:10 --param wn
+  rwf fit pairs.safetensors                             an operator between functions, see `rwf operator --help`
   rwf fit --resume photo.run --steps 10000              goes on where the run stopped
 
 The run folder holds config.toml, metrics.csv, loss.png, comparison.png, checkpoint.safetensors and
@@ -75,6 +76,9 @@ struct QualityArgs {
 }
 
 pub(super) fn run(args: Args) -> Result<()> {
+    if let Some(pairs) = args.input.as_ref().filter(|i| i.extension().is_some_and(|e| e == "safetensors")) {
+        return super::operator::fit(pairs, &args.run, &args.network, &args.training);
+    }
     let request = match (&args.run.resume, &args.input) {
         (Some(folder), _) => Request::Resume { folder: folder.clone(), steps: args.training.steps },
         (None, Some(input)) => {

@@ -3,6 +3,7 @@
 mod array;
 mod audio;
 mod image;
+pub mod operator;
 mod random_field;
 pub mod scan;
 pub mod shape;
@@ -14,7 +15,7 @@ use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-pub use random_field::gaussian_field;
+pub use random_field::{GaussianField, gaussian_field};
 pub use square::{SquarePicture, photograph, photograph_from, photographs, words};
 
 use crate::error::{Error, Result};

@@ -9,6 +9,7 @@ pub mod fit;
 pub mod inference;
 pub mod inspect;
 pub mod observed;
+pub mod operator;
 pub mod pde;
 pub mod peers;
 pub mod quantize;
