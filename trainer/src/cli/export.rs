@@ -81,6 +81,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
         println!("wrote {} ({bytes} bytes)", out.display());
         return Ok(());
     }
+    if let Some(file) = model.as_ref().filter(|file| is_operator(file)) {
+        return Err(super::not_a_model(given, file, LoadError::Foreign));
+    }
     let bytes = match (args.rust, model) {
         (true, Some(model)) => {
             if args.precision.is_some() || args.math.is_some() {

@@ -8,7 +8,7 @@ use toml::Table;
 use crate::{
     config::{SignalRecord, check_signal, defaults_with, merge},
     error::Result,
-    network::DeepOnetConfig,
+    network::{DeepOnetConfig, Merge},
     observation::operator::terms,
     signal::operator::{Generator, Source, generator, sensor_count},
 };
@@ -95,6 +95,8 @@ impl SignalRecord for OperatorConfig {
         let with_values =
             format!("an operator whose equation takes its input's values alone: {} does not", known.name());
         check_signal(!self.physics || !terms.is_empty(), "physics", known.name().into(), &with_values)?;
+        let plain = !self.physics || self.deeponet.merge == Merge::Dot;
+        check_signal(plain, "deeponet.merge", "dense".into(), "dot: derivatives are of inner products alone")?;
         let names: Vec<&str> = terms.iter().map(|t| t.name).collect();
         for (name, weight) in &self.weights {
             let expected = format!("a term of {}: {names:?}", known.name());
