@@ -83,13 +83,6 @@ impl Generator for Advection {
             (a, s)
         })
     }
-
-    fn defaults(&self) -> &'static str {
-        "
-        [network]
-        architecture = 'modified-mlp'
-        "
-    }
 }
 
 #[cfg(test)]

@@ -86,8 +86,6 @@ impl Generator for Burgers {
 
     fn defaults(&self) -> &'static str {
         "
-        [network]
-        architecture = 'modified-mlp'
         [network.mapping]
         kind = 'periodic'
         harmonics = 4

@@ -128,14 +128,14 @@ pub fn defaults(generator: Option<&dyn Generator>, sensors: usize, physics: bool
         [signal.deeponet]
         latent = 64
         [network]
-        architecture = 'mlp'
+        architecture = 'modified-mlp'
         activation = 'tanh'
         hidden = 64
         depth = 4
         [training]
         steps = 20000
         batch = 0
-        learning_rate = 2e-3
+        learning_rate = 1e-3
         evaluate_every = 500
         ",
     );
@@ -144,7 +144,7 @@ pub fn defaults(generator: Option<&dyn Generator>, sensors: usize, physics: bool
         own(generator.defaults());
     }
     if physics {
-        own("[signal]\nphysics = true\nfunctions = 32\npoints = 256\n[training]\nlearning_rate = 1e-3");
+        own("[signal]\nphysics = true\nfunctions = 32\npoints = 256");
     }
     own(&format!("[signal.deeponet]\nsensors = {sensors}"));
     table

@@ -82,8 +82,8 @@ impl Training {
         for axis in 0..sizes.coordinates {
             let along = || data.points.iter().skip(axis).step_by(sizes.coordinates).map(|&v| f64::from(v));
             let (lo, hi) = (along().fold(f64::INFINITY, f64::min), along().fold(f64::NEG_INFINITY, f64::max));
-            trunk.input_centre.push(0.5 * (lo + hi));
-            trunk.input_half.push(if hi > lo { 0.5 * (hi - lo) } else { 1.0 });
+            trunk.input_centre.push(short(0.5 * (lo + hi)));
+            trunk.input_half.push(if hi > lo { short(0.5 * (hi - lo)) } else { 1.0 });
         }
         for o in 0..sizes.outputs {
             let (centre, half) = match generator.filter(|_| record.physics) {
@@ -248,5 +248,10 @@ fn spread<'a>(values: impl Iterator<Item = &'a f32> + Clone) -> (f64, f64) {
     let count = values.clone().count().max(1) as f64;
     let mean = values.clone().map(|&v| f64::from(v)).sum::<f64>() / count;
     let deviation = (values.map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count).sqrt();
-    (mean, if deviation > 0.0 { deviation } else { 1.0 })
+    (short(mean), if deviation > 0.0 { short(deviation) } else { 1.0 })
+}
+
+/// Seven digits of it: a decimal that every reader of text takes for the same number, as a run that goes on compares them.
+fn short(value: f64) -> f64 {
+    format!("{value:.6e}").parse().expect("a number")
 }
