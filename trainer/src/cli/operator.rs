@@ -114,7 +114,7 @@ struct OperatorArgs {
 pub(super) fn run(args: Args) -> Result<()> {
     let own = &args.own;
     let request = match (&args.run.resume, &args.operator, &own.inputs) {
-        (Some(folder), ..) => Request::Resume { folder: folder.clone(), steps: args.training.steps },
+        (Some(folder), ..) => Request::Resume { folder: folder.clone(), steps: args.training.steps, lbfgs: None },
         (None, Some(name), _) if name == "list" => {
             list();
             return Ok(());

@@ -24,7 +24,7 @@ pub trait Problem {
     fn networks(&self, trial: &Trial, rng: &mut Rng) -> Result<(Networks, Vec<Parameter>)> {
         let (inputs, outputs) = self.sizes();
         let (network, start) = Network::new(&trial.network, inputs, outputs, rng)?;
-        Ok((Networks::One(network), start))
+        Ok((Networks::One(Box::new(network)), start))
     }
 
     /// What its error is and how it is told.

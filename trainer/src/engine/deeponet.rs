@@ -204,6 +204,9 @@ impl DeepOnetEngine {
     }
 }
 
+/// Takes place, product, point and function of a pair.
+type EachProduct<'a> = &'a mut dyn FnMut(usize, &[f32], usize, usize);
+
 /// The branch's numbers for the functions of a step, and the head.
 struct Merging {
     /// `[functions, width]`
@@ -292,14 +295,7 @@ impl Merging {
     }
 
     /// Hands place in `[points, functions]`, product, and the two that made it to `each`; values alone.
-    fn each_product(
-        &self,
-        t: &[f32],
-        points: usize,
-        first: usize,
-        own: Option<usize>,
-        each: &mut dyn FnMut(usize, &[f32], usize, usize),
-    ) {
+    fn each_product(&self, t: &[f32], points: usize, first: usize, own: Option<usize>, each: EachProduct<'_>) {
         let count = if own.is_some() { 1 } else { self.count };
         let mut z = vec![0.0; self.width];
         for i in 0..points {

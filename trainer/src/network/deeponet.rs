@@ -74,7 +74,7 @@ pub struct DeepOnet {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Networks {
     /// A coordinate network.
-    One(Network),
+    One(Box<Network>),
     /// A branch and a trunk.
     Operator(Box<DeepOnet>),
 }
@@ -97,7 +97,7 @@ impl Networks {
     /// [`Error::Config`] for an operator.
     pub fn one(self, what: &str) -> Result<Network> {
         match self {
-            Self::One(network) => Ok(network),
+            Self::One(network) => Ok(*network),
             Self::Operator(_) => Err(Error::Config {
                 field: what.into(),
                 message: "found an operator of two networks, expected a coordinate network; `rwf export RUN \

@@ -484,7 +484,7 @@ pub(super) fn networks<S: SignalRecord>(
     let (inputs, outputs) = (normalization.input_centre.len(), normalization.output_centre.len());
     let Some(deeponet) = config.signal.deeponet() else {
         let (network, parameters) = Network::new(&config.network, inputs, outputs, &mut rng)?;
-        return Ok((Networks::One(network), parameters));
+        return Ok((Networks::One(Box::new(network)), parameters));
     };
     let inputs = inputs.saturating_sub(deeponet.sensors);
     let (deeponet, parameters) = DeepOnet::new(&deeponet, &config.network, inputs, outputs, &rng)?;

@@ -131,7 +131,7 @@ mod tests {
         for i in (1..400).step_by(2) {
             for j in (1..400).step_by(2) {
                 let (i, j) = (f64::from(i), f64::from(j));
-                let sign = if (i as u32 / 2 + j as u32 / 2) % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = if (i as u32 / 2 + j as u32 / 2).is_multiple_of(2) { 1.0 } else { -1.0 };
                 middle += sign * 16.0 / (PI.powi(4) * i * j * (i * i + j * j));
             }
         }
