@@ -44,6 +44,14 @@ pub enum TensorName {
     SelfTestInputs,
     /// `self_test.outputs`
     SelfTestOutputs,
+    /// `self_test.functions`, of an operator
+    SelfTestFunctions,
+    /// `self_test.points`, of an operator
+    SelfTestPoints,
+    /// `head.kernel`, of an operator
+    HeadKernel,
+    /// `head.bias`, of an operator
+    HeadBias,
 }
 
 impl fmt::Display for TensorName {
@@ -67,6 +75,10 @@ impl fmt::Display for TensorName {
             Self::OutputOffset => f.write_str("output.offset"),
             Self::SelfTestInputs => f.write_str("self_test.inputs"),
             Self::SelfTestOutputs => f.write_str("self_test.outputs"),
+            Self::SelfTestFunctions => f.write_str("self_test.functions"),
+            Self::SelfTestPoints => f.write_str("self_test.points"),
+            Self::HeadKernel => f.write_str("head.kernel"),
+            Self::HeadBias => f.write_str("head.bias"),
         }
     }
 }

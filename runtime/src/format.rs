@@ -10,6 +10,10 @@ use heapless::Vec;
 pub const FORMAT: &str = "rwf-model";
 /// Value of [`key::FORMAT`] in a training checkpoint, which is not a model.
 pub const CHECKPOINT_FORMAT: &str = "rwf-checkpoint";
+/// Value of [`key::FORMAT`] in a file of two networks, for [`Operator`](crate::Operator).
+pub const OPERATOR_FORMAT: &str = "rwf-operator";
+/// Version of files of operators.
+pub const OPERATOR_VERSION: u32 = 1;
 /// Version of the format written by this crate's trainer; older versions keep loading.
 pub const VERSION: u32 = 1;
 
@@ -42,6 +46,10 @@ pub mod key {
     pub const BITS: &str = "bits";
     /// Fraction bits of each layer's activations in an integer model, joined by commas.
     pub const FRACTIONS: &str = "fractions";
+    /// How an operator's numbers are merged: `dot`, or the activation in front of its dense layer.
+    pub const MERGE: &str = "merge";
+    /// An operator's input function as `name[unit] lo hi`, in physical units.
+    pub const FUNCTION: &str = "function";
     /// Kind of signal: `image`, `table`, `audio`, `array`, or a word of the user's.
     pub const SIGNAL: &str = "signal";
     /// Inputs as `name[unit] lo hi`, joined by `;`, in physical units.
@@ -68,6 +76,18 @@ pub mod tensor {
     pub const LAYERS: &str = "layers.";
     /// Prefix of the two encoders of a gated network: `encoder.0.kernel`, ... `encoder.1.bias`.
     pub const ENCODER: &str = "encoder.";
+    /// Prefix of words and tensors of an operator's branch.
+    pub const BRANCH: &str = "branch.";
+    /// Prefix of words and tensors of an operator's trunk.
+    pub const TRUNK: &str = "trunk.";
+    /// Weights behind an operator's activated product, `[latent, outputs]`.
+    pub const HEAD_KERNEL: &str = "head.kernel";
+    /// Bias of an operator, `[outputs]`.
+    pub const HEAD_BIAS: &str = "head.bias";
+    /// Input functions of an operator's self-test, `[n, sensors]`, f32.
+    pub const SELF_TEST_FUNCTIONS: &str = "self_test.functions";
+    /// Points of an operator's self-test, `[m, inputs]`, f32; its outputs are `[n·m, outputs]`.
+    pub const SELF_TEST_POINTS: &str = "self_test.points";
     /// Suffix of a weight matrix.
     pub const KERNEL: &str = ".kernel";
     /// Suffix of a bias.

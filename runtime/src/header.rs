@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Longest header of a model; the format has at most 46 tensors of about 80 bytes each and a few lines of words.
-const MAX_HEADER: usize = 64 * 1024;
+pub(crate) const MAX_HEADER: usize = 64 * 1024;
 /// Mapping, encoders, input, output, self-test: two tensors each; an integer layer has four.
 const MAX_TENSORS: usize = 4 * MAX_LAYERS + 16;
 
@@ -204,12 +204,17 @@ pub(crate) fn find_word<'a>(text: &'a [u8], wanted: &str) -> Option<&'a str> {
 }
 
 /// The one name in a header that is no tensor's.
-const METADATA: &[u8] = b"__metadata__";
+pub(crate) const METADATA: &[u8] = b"__metadata__";
 
 impl Header<'_, '_> {
     #[inline(never)]
-    fn add(&mut self, name: &[u8], info: &Info<'_>) -> Result<(), LoadError> {
-        let name = tensor_name(name).ok_or(LoadError::UnknownTensor)?;
+    pub(crate) fn add(&mut self, name: &[u8], info: &Info<'_>) -> Result<(), LoadError> {
+        self.insert(tensor_name(name).ok_or(LoadError::UnknownTensor)?, info)
+    }
+
+    /// The tensor that `info` describes as `name`.
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, name: TensorName, info: &Info<'_>) -> Result<(), LoadError> {
         if self.spans.iter().any(|s| s.name == name) {
             return Err(LoadError::Duplicate(name));
         }
@@ -292,7 +297,7 @@ pub(crate) fn position(words: &[&str], text: &[u8]) -> Option<usize> {
 
 impl<'a> Words<'a> {
     /// The word under `name`; those that are not looked at may hold escapes, as a checkpoint's do.
-    fn read(&mut self, json: &mut Json<'a>, name: &'a [u8]) -> Result<(), Bad> {
+    pub(crate) fn read(&mut self, json: &mut Json<'a>, name: &'a [u8]) -> Result<(), Bad> {
         const KEYS: [&str; 8] = [
             key::FORMAT,
             key::VERSION,
@@ -322,18 +327,18 @@ impl<'a> Words<'a> {
 }
 
 /// The first two of a list, and how many there are.
-type Pair = ([usize; 2], usize);
+pub(crate) type Pair = ([usize; 2], usize);
 
 /// What the header says of one tensor.
 #[derive(Default)]
-struct Info<'a> {
+pub(crate) struct Info<'a> {
     dtype: Option<&'a [u8]>,
     shape: Option<Pair>,
-    offsets: Option<Pair>,
+    pub(crate) offsets: Option<Pair>,
 }
 
 impl<'a> Info<'a> {
-    fn read(json: &mut Json<'a>) -> Result<Self, Bad> {
+    pub(crate) fn read(json: &mut Json<'a>) -> Result<Self, Bad> {
         let mut info = Self::default();
         json.object(&mut |json, name| {
             let pair = match position(&["dtype", "shape", "data_offsets"], name) {

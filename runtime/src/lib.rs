@@ -27,6 +27,7 @@ mod load;
 pub mod math;
 mod model;
 mod network;
+pub mod operator;
 #[cfg(feature = "embedded-graphics")]
 pub mod picture;
 #[cfg(all(target_arch = "riscv32", target_feature = "m", not(target_feature = "e")))]
@@ -38,3 +39,4 @@ pub use describe::Quantity;
 pub use error::{EvalError, LoadError, SelfTestError};
 pub use integer::IntegerModel;
 pub use model::Model;
+pub use operator::Operator;

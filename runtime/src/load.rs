@@ -5,7 +5,7 @@ use heapless::Vec;
 use crate::{
     dense::{Dense, Values},
     error::{LoadError, TensorName, Word},
-    format::{Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
+    format::{Activation, Architecture, Layer, Layers, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
     header::{Dtype, Header, Words},
     uses,
 };
@@ -31,7 +31,12 @@ impl<'h, 'a, const USES: u32> Reader<'h, 'a, USES> {
 
     /// The tensor `name`, `[rows, columns]` or `[columns]`, which nobody has taken yet.
     #[inline(never)]
-    fn tensor(&mut self, name: TensorName, rank: u8, shape: [usize; 2]) -> Result<(&'a [u8], Dtype), LoadError> {
+    pub(crate) fn tensor(
+        &mut self,
+        name: TensorName,
+        rank: u8,
+        shape: [usize; 2],
+    ) -> Result<(&'a [u8], Dtype), LoadError> {
         let span = self.header.span(name)?;
         if span.rank != rank || span.shape != shape {
             return Err(LoadError::Shape(name));
@@ -41,7 +46,7 @@ impl<'h, 'a, const USES: u32> Reader<'h, 'a, USES> {
     }
 
     /// The weights of `name`, of one precision throughout, finite.
-    fn weights(&mut self, name: TensorName, rank: u8, shape: [usize; 2]) -> Result<Values<'a>, LoadError> {
+    pub(crate) fn weights(&mut self, name: TensorName, rank: u8, shape: [usize; 2]) -> Result<Values<'a>, LoadError> {
         let (bytes, dtype) = self.tensor(name, rank, shape)?;
         let precision = dtype.precision().ok_or(LoadError::Dtype(name))?;
         if *self.precision.get_or_insert(precision) != precision {
@@ -59,7 +64,7 @@ impl<'h, 'a, const USES: u32> Reader<'h, 'a, USES> {
         Ok(values)
     }
 
-    fn dense(
+    pub(crate) fn dense(
         &mut self,
         (kernel, bias): (TensorName, TensorName),
         [inputs, outputs]: [usize; 2],
@@ -74,8 +79,11 @@ impl<'h, 'a, const USES: u32> Reader<'h, 'a, USES> {
         if fine { Ok(span.shape) } else { Err(LoadError::Shape(name)) }
     }
 
-    /// The architecture from words and shapes, and the mapping's tensors.
-    pub(crate) fn architecture(&mut self, words: &Words<'_>) -> Result<(Architecture, Option<Dense<'a>>), LoadError> {
+    /// The architecture from words and shapes, with at most `MOST` inputs, and the mapping's tensors.
+    pub(crate) fn architecture<const MOST: usize>(
+        &mut self,
+        words: &Words<'_>,
+    ) -> Result<(Architecture, Option<Dense<'a>>), LoadError> {
         let mut layers = Layers::new();
         let activations = words.activations.ok_or(LoadError::MissingWord(Word::Activations))?;
         for (n, word) in activations.split(|b| *b == b',').enumerate() {
@@ -122,7 +130,7 @@ impl<'h, 'a, const USES: u32> Reader<'h, 'a, USES> {
             needs::<USES>(uses::OUTPUT_AFFINE)?;
         }
         let architecture = Architecture { inputs, mapping, gate, layers, output_affine };
-        if inputs > MAX_INPUTS || architecture.features() != first {
+        if inputs > MOST || architecture.features() != first {
             return Err(LoadError::Shape(TensorName::LayerKernel(0)));
         }
         Ok((architecture, dense))

@@ -16,13 +16,13 @@ use crate::{
 
 /// Points of the widest tile; a microcontroller has no registers for more than [`NARROW`], and a WebAssembly module is to
 /// be small.
-const WIDE: usize = match () {
+pub(crate) const WIDE: usize = match () {
     () if cfg!(any(target_os = "none", target_family = "wasm")) => NARROW,
     () if cfg!(feature = "host") => 32,
     () => 16,
 };
 /// Points of the narrow tile, for cores with few registers.
-const NARROW: usize = 4;
+pub(crate) const NARROW: usize = 4;
 
 /// A coordinate network `[n, inputs] -> [n, outputs]`, borrowed from the bytes of its file, or made at build time of what
 /// `USES` says (see [`uses`]).
@@ -77,7 +77,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
         header.check_spans()?;
 
         let mut reader = Reader::<USES>::new(&header);
-        let (architecture, mapping) = reader.architecture(&words)?;
+        let (architecture, mapping) = reader.architecture::<MAX_INPUTS>(&words)?;
         let layers = reader.layers(&architecture)?;
         let encoders = reader.encoders(&architecture)?;
         let output = reader.output(&architecture)?;

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use crate::{
     error::{Error, Result},
-    network::NetworkConfig,
+    network::{DeepOnetConfig, NetworkConfig},
     signal::SignalKind,
     train::Schedule,
 };
@@ -49,6 +49,11 @@ pub trait SignalRecord: std::fmt::Debug + Clone + PartialEq + Serialize + Deseri
     fn validate(&self) -> Result<()> {
         Ok(())
     }
+
+    /// What makes an operator of two networks, where one is trained.
+    fn deeponet(&self) -> Option<DeepOnetConfig> {
+        None
+    }
 }
 
 /// The record of any task, for what needs only network and training.
@@ -57,6 +62,10 @@ impl SignalRecord for Table {
 
     fn accepts(_: &str) -> bool {
         true
+    }
+
+    fn deeponet(&self) -> Option<DeepOnetConfig> {
+        self.get("deeponet").cloned().and_then(|own| own.try_into().ok())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use rwf_runtime::{
-    IntegerModel, LoadError, Model, Quantity, SelfTestError,
+    IntegerModel, LoadError, Model, Operator, Quantity, SelfTestError,
     describe::NativeGrid,
     format::{Architecture, key},
 };
@@ -124,6 +124,100 @@ pub trait Evaluator: Sync {
     /// # Panics
     /// When `coordinates` is not a whole number of points.
     fn evaluate(&self, coordinates: &[f32]) -> Vec<f32>;
+
+    /// The operator, where this is one.
+    fn operator(&self) -> Option<&Operator<'_>> {
+        None
+    }
+}
+
+/// An operator has no values at points alone: what measures one asks for [`Evaluator::operator`].
+impl Evaluator for Operator<'_> {
+    fn evaluate(&self, _coordinates: &[f32]) -> Vec<f32> {
+        unreachable!("an operator is asked for its values by those who know what it is")
+    }
+
+    fn operator(&self) -> Option<&Operator<'_>> {
+        Some(self)
+    }
+}
+
+/// Values of `operator` for the input function `u` `[sensors]` at `points` `[n, inputs]`, in physical units, `[n, outputs]`.
+///
+/// # Panics
+/// When `u` or `points` have other lengths.
+pub fn evaluate_operator(operator: &Operator<'_>, u: &[f32], points: &[f32]) -> Vec<f32> {
+    let (inputs, outputs) = (operator.inputs(), operator.outputs());
+    assert_eq!((u.len(), points.len() % inputs), (operator.sensors(), 0), "as many values as sensors, whole points");
+    let mut latent = vec![0.0; operator.latent_len()];
+    let mut scratch = vec![0.0; operator.batch_scratch_len()];
+    operator.encode(u, &mut latent, &mut scratch).expect("lengths come from the operator");
+    let mut values = vec![0.0; points.len() / inputs * outputs];
+    values.par_chunks_mut(CHUNK * outputs).zip(points.par_chunks(CHUNK * inputs)).for_each_init(
+        || vec![0.0; operator.batch_scratch_len()],
+        |scratch, (y, x)| operator.eval_batch(&latent, x, y, scratch).expect("lengths come from the operator"),
+    );
+    values
+}
+
+/// An operator at a given input function, as the coordinate network that it then is: by the operator's own file and bits.
+#[derive(Debug)]
+pub struct OfFunction<'a> {
+    operator: Operator<'a>,
+    u: Vec<f32>,
+}
+
+impl<'a> OfFunction<'a> {
+    /// `operator` at `u` `[sensors]`.
+    ///
+    /// # Errors
+    /// A sentence when there are more or fewer values than sensors.
+    pub fn new(operator: Operator<'a>, u: Vec<f32>) -> Result<Self, String> {
+        if u.len() == operator.sensors() {
+            return Ok(Self { operator, u });
+        }
+        Err(format!("found an input function of {} values, expected {}", u.len(), operator.sensors()))
+    }
+}
+
+impl Evaluate for OfFunction<'_> {
+    fn architecture(&self) -> &Architecture {
+        self.operator.trunk()
+    }
+    fn outputs(&self) -> usize {
+        self.operator.outputs()
+    }
+    fn weight_bytes(&self) -> usize {
+        self.operator.weight_bytes()
+    }
+    fn storage(&self) -> String {
+        self.operator.precision().name().to_owned()
+    }
+    fn maths(&self) -> &'static str {
+        self.operator.math().name()
+    }
+    fn scratch_bytes(&self) -> [usize; 2] {
+        [4 * self.operator.scratch_len(), 4 * self.operator.batch_scratch_len()]
+    }
+    fn metadata(&self, name: &str) -> Option<&str> {
+        self.operator.metadata(name)
+    }
+    fn input(&self, index: usize) -> Option<Quantity<'_>> {
+        self.operator.input(index)
+    }
+    fn output(&self, index: usize) -> Option<Quantity<'_>> {
+        self.operator.output(index)
+    }
+    fn grid(&self) -> Option<NativeGrid> {
+        NativeGrid::parse(self.operator.metadata(key::GRID)?).filter(|g| g.counts.len() == self.inputs())
+    }
+    fn values(&self, coordinates: &[f32]) -> Vec<f32> {
+        evaluate_operator(&self.operator, &self.u, coordinates)
+    }
+    fn self_test(&self) -> Result<(), SelfTestError> {
+        let o = &self.operator;
+        o.self_test(&mut vec![0.0; o.latent_len()], &mut vec![0.0; o.self_test_scratch_len()])
+    }
 }
 
 impl Evaluator for Model<'_> {

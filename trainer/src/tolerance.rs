@@ -77,3 +77,11 @@ pub const MANUFACTURED: f64 = 1e-4;
 
 /// Cotangents of residuals in f32 against differences, relative to the largest.
 pub const RESIDUAL: f64 = 5e-3;
+
+/// Solutions of finite differences and of half-resolved spectra against closed forms and finer ones, absolute, values of
+/// order 1.
+pub const SOLVER: f64 = 5e-5;
+
+/// A DeepONet with a given input function as one network against the two, by the runtime in f32, relative to the largest
+/// value.
+pub const FOLDED_OPERATOR: f64 = 1e-4;

@@ -9,7 +9,8 @@ use crate::{
     error::{Error, Result},
     network::Parameterization,
     task::compare::{
-        CtOptions, Experiment, ImageOptions, Options, PdeOptions, RenderOptions, Row, ShapeOptions, run as compare,
+        CtOptions, Experiment, ImageOptions, OperatorOptions, Options, PdeOptions, RenderOptions, Row, ShapeOptions,
+        run as compare,
     },
 };
 
@@ -23,6 +24,7 @@ const EXAMPLES: &str = "Examples:
   rwf compare render --params plain,aa,wn,rwf
   rwf compare ct --params plain,rwf --rows gaussian
   rwf compare pde --equations advection,allen-cahn --params plain,aa,wn,rwf
+  rwf compare operator --operators diffusion-reaction,burgers --params plain,aa,wn,rwf
 
 The folder holds report.html (self-contained), report.md with figures/, results.csv, and trials/
 with each training. The same command again goes on where it was stopped.";
@@ -127,6 +129,17 @@ enum Which {
         #[command(flatten)]
         common: Common,
     },
+    /// Operators between functions, on the networks of `rwf operator`
+    Operator {
+        /// Names of the operators
+        #[arg(long, value_delimiter = ',', default_value = "diffusion-reaction", value_name = "NAMES")]
+        operators: Vec<String>,
+        /// Train by their equations alone, without solutions
+        #[arg(long)]
+        physics: bool,
+        #[command(flatten)]
+        common: Common,
+    },
     /// What is none of them, so that the answer can name them all
     #[command(external_subcommand)]
     Unknown(Vec<String>),
@@ -183,10 +196,13 @@ pub(super) fn run(args: Args) -> Result<()> {
             ("ct", Experiment::Ct(CtOptions { phantom, size, angles, rows }), common)
         }
         Which::Pde { equations, common } => ("pde", Experiment::Pde(PdeOptions { equations }), common),
+        Which::Operator { operators, physics, common } => {
+            ("operator", Experiment::Operator(OperatorOptions { operators, physics }), common)
+        }
         Which::Unknown(words) => {
             let found = words.first().map_or("", String::as_str);
             let message = format!(
-                "found `{found}`, expected regression, landscape, sweep, image, siren, shape, render, ct or pde"
+                "found `{found}`, expected regression, landscape, sweep, image, siren, shape, render, ct, pde or operator"
             );
             return Err(Error::Config { field: "experiment".into(), message });
         }

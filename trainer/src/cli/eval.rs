@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{fit::SignalArgs, open_any, read};
+use rwf_runtime::operator::is_operator;
+
+use super::{fit::SignalArgs, open_any, open_operator, read};
 use crate::{
     error::{Error, Result},
-    evaluate::Evaluate,
-    signal,
+    evaluate::{Evaluate, OfFunction},
+    signal::{self, operator::read_function},
     task::decode::{self, Quantities},
     train::{Metrics, metrics::label},
 };
@@ -15,7 +17,8 @@ const EXAMPLES: &str = "Examples:
   rwf eval photo.safetensors --at 12.5,40                  values at one point, in physical units
   rwf eval photo.safetensors -o decoded.png                every sample of the grid it was fitted on
   rwf eval photo.safetensors --grid 1024x1024 -o large.png
-  rwf eval photo.safetensors --against photo.png           errors, sample by sample";
+  rwf eval photo.safetensors --against photo.png           errors, sample by sample
+  rwf eval burgers.safetensors --input-function u.npy --at 0.5,0.2    an operator at an input function";
 
 /// Evaluate a model with the runtime: at points, over a grid, or against what was measured
 #[derive(clap::Args)]
@@ -35,13 +38,42 @@ pub(super) struct Args {
     /// Signal to compare with
     #[arg(long, value_name = "INPUT")]
     against: Option<PathBuf>,
+    /// Input function of an operator, NPY: its values at the sensors, or several functions
+    #[arg(long, value_name = "NPY")]
+    input_function: Option<PathBuf>,
+    /// Which of several functions in that file
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "input_function")]
+    number: usize,
     #[command(flatten)]
     signal: SignalArgs,
 }
 
+/// The model; an operator at the input function given.
+fn opened<'a>(args: &Args, bytes: &'a [u8]) -> Result<Box<dyn Evaluate + 'a>> {
+    match (&args.input_function, is_operator(bytes)) {
+        (Some(function), true) => {
+            let operator = open_operator(&args.model, bytes)?;
+            let u = read_function(function, args.number)?;
+            let refused = |message| Error::Signal { path: function.clone(), message };
+            Ok(Box::new(OfFunction::new(operator, u).map_err(refused)?))
+        }
+        (None, true) => Err(Error::Config {
+            field: "--input-function".into(),
+            message: "found none, expected an NPY with the values of the operator's input function at its sensors"
+                .into(),
+        }),
+        (Some(_), false) => {
+            open_any(&args.model, bytes)?;
+            let message = "found one for a coordinate network, expected none: operators alone have an input function";
+            Err(Error::Config { field: "--input-function".into(), message: message.into() })
+        }
+        (None, false) => open_any(&args.model, bytes),
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<()> {
     let bytes = read(&args.model)?;
-    let model = open_any(&args.model, &bytes)?;
+    let model = opened(args, &bytes)?;
     let model = model.as_ref();
     if let Some(input) = &args.against {
         return against(args, model, input);

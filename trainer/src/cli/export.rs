@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use rwf_runtime::{LoadError, Model, format::MathBackend};
+use rwf_runtime::{LoadError, Model, format::MathBackend, operator::is_operator};
 
 use super::{read, words};
 use crate::{
     error::{Error, Result},
+    export,
     file::write_atomically,
     quantize::{Weights, Width},
+    signal::operator::read_function,
     task,
 };
 
@@ -17,7 +19,8 @@ const EXAMPLES: &str = "Examples:
   rwf export photo.run --precision int8                       integers for chips without floats; fine-tunes first
   rwf export photo.run --precision mixed --tune 1000          4 to 16 bits, each layer as few as it needs
   rwf export photo.run/checkpoint.safetensors -o photo.safetensors --force
-  rwf export photo.safetensors --rust                         writes photo.rs, a no_std module with a static model";
+  rwf export photo.safetensors --rust                         writes photo.rs, a no_std module with a static model
+  rwf export burgers.run --fold-input u.npy                   an operator at one input function: a coordinate network";
 
 /// Fold a training checkpoint into a model file, or a model into a Rust module
 #[derive(clap::Args)]
@@ -40,6 +43,10 @@ pub(super) struct Args {
     /// Write a Rust module with the model as a `static` instead of a file, for programs without a file reader
     #[arg(long)]
     rust: bool,
+    /// Values of an operator's input function at its sensors (NPY, of several functions the first): folds the branch into
+    /// the trunk's last layer, from a run or a model file
+    #[arg(long, value_name = "NPY", conflicts_with = "rust")]
+    fold_input: Option<PathBuf>,
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
@@ -55,6 +62,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         if args.rust {
             return format!("{}.rs", rwf_runtime::build::name(Path::new(&*stem))).into();
         }
+        let folded = args.fold_input.as_deref().and_then(Path::file_stem);
+        let stem = folded.map_or(stem.clone(), |u| format!("{stem}-{}", u.to_string_lossy()).into());
         let suffix = args.precision.map(|p| format!("-{}", p.name())).unwrap_or_default();
         format!("{stem}{suffix}.safetensors").into()
     });
@@ -63,6 +72,14 @@ pub(super) fn run(args: &Args) -> Result<()> {
             field: "output".into(),
             message: format!("`{}` is there already; `--force` replaces it", out.display()),
         });
+    }
+    if let Some(function) = &args.fold_input {
+        let bytes = folded(args, function, &out)?;
+        println!("wrote {} ({bytes} bytes)", out.display());
+        return Ok(());
+    }
+    if let Some(file) = model.as_ref().filter(|file| is_operator(file)) {
+        return Err(super::not_a_model(given, file, LoadError::Foreign));
     }
     let bytes = match (args.rust, model) {
         (true, Some(model)) => {
@@ -97,6 +114,30 @@ fn model_file(path: &Path) -> Result<Option<Vec<u8>>> {
     let bytes = read(path)?;
     let checkpoint = matches!(Model::new(&bytes), Err(LoadError::Checkpoint));
     Ok(if checkpoint { None } else { Some(bytes) })
+}
+
+/// Writes the coordinate network that an operator is at one input function; its bytes.
+fn folded(args: &Args, function: &Path, out: &Path) -> Result<usize> {
+    let given = &args.checkpoint;
+    let model = if given.is_dir() { given.join("model.safetensors") } else { given.clone() };
+    let precision = match args.precision {
+        None => None,
+        Some(Weights::Float(precision)) => Some(precision),
+        Some(Weights::Integer(width)) => {
+            let message = format!("found {} beside --fold-input, expected f32 or f16", width.name());
+            return Err(Error::Config { field: "--precision".into(), message });
+        }
+    };
+    let u = read_function(function, 0)?;
+    let file = read(&model)?;
+    if !is_operator(&file) {
+        let message = "is no operator, expected a model file or a run of `rwf operator`".into();
+        return Err(Error::Model { path: model, message });
+    }
+    let bytes = export::of_function(&file, &u, precision, args.math)
+        .map_err(|message| Error::Model { path: model.clone(), message })?;
+    write_atomically(out, &bytes)?;
+    Ok(bytes.len())
 }
 
 /// Writes the Rust module of `model`; its bytes.

@@ -13,6 +13,7 @@ mod info;
 mod inspect;
 mod merge;
 mod new_firmware;
+mod operator;
 mod pde;
 mod race;
 mod render;
@@ -31,7 +32,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use rwf_runtime::Model;
+use rwf_runtime::{LoadError, Model, Operator, operator::is_operator};
 
 use crate::{
     error::{Error, Result},
@@ -67,6 +68,7 @@ enum Command {
     Render(Box<render::Args>),
     Ct(Box<ct::Args>),
     Pde(Box<pde::Args>),
+    Operator(Box<operator::Args>),
     Inspect(inspect::Args),
     NewFirmware(new_firmware::Args),
     Bench(bench::Args),
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(*args),
         Command::Ct(args) => ct::run(*args),
         Command::Pde(args) => pde::run(*args),
+        Command::Operator(args) => operator::run(*args),
         Command::Compare(args) => compare::run(*args),
         Command::NewFirmware(args) => new_firmware::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -124,10 +127,26 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// A model in floats.
 fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
-    Model::new(bytes).map_err(|e| Error::Model { path: path.into(), message: e.to_string() })
+    Model::new(bytes).map_err(|e| not_a_model(path, bytes, e))
 }
 
 /// A model in floats or integers.
 fn open_any<'a>(path: &Path, bytes: &'a [u8]) -> Result<Box<dyn Evaluate + 'a>> {
-    evaluate::open(bytes).map_err(|e| Error::Model { path: path.into(), message: e.to_string() })
+    evaluate::open(bytes).map_err(|e| not_a_model(path, bytes, e))
+}
+
+fn not_a_model(path: &Path, bytes: &[u8], error: LoadError) -> Error {
+    let message = if is_operator(bytes) {
+        "found an operator of two networks, expected a coordinate network; `rwf export FILE --fold-input u.npy` makes one \
+         of it for a given input function"
+            .into()
+    } else {
+        error.to_string()
+    };
+    Error::Model { path: path.into(), message }
+}
+
+/// An operator.
+fn open_operator<'a>(path: &Path, bytes: &'a [u8]) -> Result<Operator<'a>> {
+    Operator::new(bytes).map_err(|e| Error::Model { path: path.into(), message: e.to_string() })
 }

@@ -129,7 +129,7 @@ fn list() {
 }
 
 /// For clap: a name and a number.
-fn named(text: &str) -> std::result::Result<(String, f64), String> {
+pub(super) fn named(text: &str) -> std::result::Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.into(), value.parse().map_err(|_| format!("`{value}` is no number"))?))
 }

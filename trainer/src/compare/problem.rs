@@ -2,12 +2,30 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::TrainingConfig, engine::Engine, error::Result, train::Batches};
+use super::Trial;
+use crate::{
+    config::TrainingConfig,
+    engine::Engine,
+    error::Result,
+    network::{Network, Networks, Parameter},
+    rng::Rng,
+    train::Batches,
+};
 
 /// What a trial makes small and is measured by. One is made for every trial.
 pub trait Problem {
     /// Numbers of coordinates and of values.
     fn sizes(&self) -> (usize, usize);
+
+    /// The networks of `trial` and where they start; one coordinate network of [`Problem::sizes`] unless told otherwise.
+    ///
+    /// # Errors
+    /// Networks that cannot be.
+    fn networks(&self, trial: &Trial, rng: &mut Rng) -> Result<(Networks, Vec<Parameter>)> {
+        let (inputs, outputs) = self.sizes();
+        let (network, start) = Network::new(&trial.network, inputs, outputs, rng)?;
+        Ok((Networks::One(Box::new(network)), start))
+    }
 
     /// What its error is and how it is told.
     fn scale(&self) -> Scale;

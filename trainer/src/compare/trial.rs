@@ -9,9 +9,9 @@ use super::{Problem, Scale};
 use crate::{
     config::TrainingConfig,
     diagnose::{factors::weight_change, tangent},
-    engine::{Engine, EngineChoice, engine},
+    engine::{Engine, EngineChoice, engine_of},
     error::{Error, Result},
-    network::{DenseNetwork, Network, NetworkConfig},
+    network::{DenseNetwork, NetworkConfig},
     rng::Rng,
     train::{self, Evaluation, Measured, Objective, Progress, Score, Stop},
 };
@@ -131,19 +131,12 @@ impl Trial {
         on_measured: &dyn Fn(u64),
     ) -> Result<Option<Record>> {
         let mut rng = Rng::new(self.training.seed).stream("network");
-        let (inputs, outputs) = problem.sizes();
         let scale = problem.scale();
-        let (network, start) = Network::new(&self.network, inputs, outputs, &mut rng)?;
-        let mut engine = engine(choice, &network, &start, device)?;
+        let (networks, start) = problem.networks(self, &mut rng)?;
+        let mut engine = engine_of(choice, &networks, &start, device)?;
         problem.prepare(engine.as_mut(), &self.training)?;
-        let mut watch = Watch {
-            problem,
-            start: network.dense_f64(&start),
-            curve: Vec::new(),
-            output: Vec::new(),
-            seconds: 0.0,
-            on_measured,
-        };
+        let mut watch =
+            Watch { problem, start: engine.dense()?, curve: Vec::new(), output: Vec::new(), seconds: 0.0, on_measured };
         watch.measure(engine.as_ref(), 0)?;
         let (clock, before) = (Instant::now(), watch.seconds);
         let quiet = &mut Progress::Quiet;
@@ -160,6 +153,7 @@ impl Trial {
         let error = median(&watch.curve[watch.curve.len().saturating_sub(LAST)..])
             .ok_or_else(|| Error::Training(format!("trial {}: no finite error from the start", self.id())))?;
         let kernel = self.observe.kernel.then(|| -> Result<Spectra> {
+            let network = networks.clone().one("spectra")?;
             let points: Vec<f64> = watch.problem.points().iter().map(|&x| f64::from(x)).collect();
             let at = |parameters: &[_]| {
                 let kernel = tangent::tangent_kernel(&network, parameters, &points);

@@ -5,12 +5,14 @@ mod adam;
 mod candle;
 #[cfg(test)]
 mod contract;
+mod deeponet;
 mod device;
 mod fused;
 mod lbfgs;
 mod observation;
 
 pub use candle::CandleEngine;
+pub use deeponet::{DeepOnetEngine, OperatorLook, OperatorObservation, Pairs};
 pub use device::{DeviceChoice, device};
 pub use fused::{Combination, FusedEngine, JetObservation, MAX_ORDER, Plan, Wanted, peak};
 pub use observation::{Observation, Samples};
@@ -19,7 +21,7 @@ use candle_core::Device;
 
 use crate::{
     error::{Error, Result},
-    network::{DenseNetwork, DenseSpec, Network, Parameter},
+    network::{DenseNetwork, DenseSpec, Network, Networks, Parameter},
 };
 
 /// Which engine computes a network.
@@ -53,6 +55,28 @@ pub fn engine(
         (EngineChoice::Candle, _) | (EngineChoice::Auto, false) => {
             Ok(Box::new(CandleEngine::new(network, parameters, device)?))
         }
+    }
+}
+
+/// [`engine`] for whatever a run trains.
+///
+/// # Errors
+/// As [`engine`]; an operator is computed by the fused engine alone.
+pub fn engine_of(
+    choice: EngineChoice,
+    networks: &Networks,
+    parameters: &[Parameter],
+    device: &Device,
+) -> Result<Box<dyn Engine>> {
+    match networks {
+        Networks::One(network) => engine(choice, network, parameters, device),
+        Networks::Operator(deeponet) if choice != EngineChoice::Candle && device.is_cpu() => {
+            Ok(Box::new(DeepOnetEngine::new(deeponet, parameters)?))
+        }
+        Networks::Operator(_) => Err(Error::Config {
+            field: "--engine".into(),
+            message: format!("found {choice:?}, expected auto or fused with `--device cpu`: operators are its alone"),
+        }),
     }
 }
 
@@ -167,6 +191,19 @@ pub trait Engine {
     /// The fused engine, where this is one: what looks at derivatives of the network is in it alone.
     fn fused(&mut self) -> Option<&mut FusedEngine> {
         None
+    }
+
+    /// The engine of an operator, where this is one.
+    fn operator(&mut self) -> Option<&mut DeepOnetEngine> {
+        None
+    }
+
+    /// [`DeepOnetEngine::values`], where this is an operator's.
+    ///
+    /// # Errors
+    /// Those of the device, and where it is no operator's.
+    fn operator_values(&self, _functions: &[f32], _points: &[f32]) -> Result<Vec<f32>> {
+        Err(Error::Training("found a coordinate network, expected an operator".into()))
     }
 
     /// Takes the training samples, `x` `[n, inputs]` and `y` `[n, outputs]`, both normalised.

@@ -1,6 +1,6 @@
 //! What network is asked for; every choice is an enum.
 
-use rwf_runtime::format::{Activation, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH};
+use rwf_runtime::format::{Activation, MAX_LAYERS, MAX_WIDTH};
 use serde::{Deserialize, Serialize};
 
 use super::{Initialization, MappingConfig, Parameterization};
@@ -166,14 +166,14 @@ impl NetworkConfig {
         Ok(())
     }
 
-    /// Whether it can be with this many inputs and outputs.
-    pub(super) fn validate_sizes(&self, inputs: usize, outputs: usize) -> Result<()> {
+    /// Whether it can be with this many inputs and outputs, and at most `most` inputs.
+    pub(super) fn validate_sizes(&self, inputs: usize, outputs: usize, most: usize) -> Result<()> {
         self.validate()?;
         let refuse = |field: &str, found: usize, limit: usize| {
             Err(Error::Config { field: field.into(), message: format!("found {found}, expected 1 to {limit}") })
         };
-        if inputs == 0 || inputs > MAX_INPUTS {
-            return refuse("number of inputs", inputs, MAX_INPUTS);
+        if inputs == 0 || inputs > most {
+            return refuse("number of inputs", inputs, most);
         }
         if outputs == 0 || outputs > MAX_WIDTH {
             return refuse("number of outputs", outputs, MAX_WIDTH);

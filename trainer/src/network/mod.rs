@@ -4,13 +4,15 @@
 //! parameterization, from which initial weights, behind which mapping.
 
 mod config;
+pub mod deeponet;
 mod init;
 mod mapping;
 mod parameterization;
 
-use rwf_runtime::format::{Architecture, Layer, Layers};
+use rwf_runtime::format::{Architecture, Layer, Layers, MAX_INPUTS, MAX_WIDTH};
 
 pub use config::{ActivationKind, ArchitectureKind, NetworkConfig};
+pub use deeponet::{DeepOnet, DeepOnetConfig, Merge, Networks};
 pub use init::Initialization;
 pub use mapping::MappingConfig;
 pub(crate) use parameterization::norms;
@@ -108,7 +110,25 @@ impl Network {
     /// # Errors
     /// [`Error::Config`] when there can be no such network.
     pub fn new(config: &NetworkConfig, inputs: usize, outputs: usize, rng: &mut Rng) -> Result<(Self, Vec<Parameter>)> {
-        config.validate_sizes(inputs, outputs)?;
+        config.validate_sizes(inputs, outputs, MAX_INPUTS)?;
+        Self::made(config, inputs, outputs, rng)
+    }
+
+    /// [`Network::new`] with up to [`MAX_WIDTH`] inputs: what is no coordinate network but part of an operator.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub(crate) fn of_many(
+        config: &NetworkConfig,
+        inputs: usize,
+        outputs: usize,
+        rng: &mut Rng,
+    ) -> Result<(Self, Vec<Parameter>)> {
+        config.validate_sizes(inputs, outputs, MAX_WIDTH)?;
+        Self::made(config, inputs, outputs, rng)
+    }
+
+    fn made(config: &NetworkConfig, inputs: usize, outputs: usize, rng: &mut Rng) -> Result<(Self, Vec<Parameter>)> {
         let mapping = config.mapping.draw(inputs, &mut rng.stream("mapping"));
         let format_mapping = config.mapping.format(inputs);
         let features = format_mapping.features(inputs);

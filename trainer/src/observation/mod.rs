@@ -4,6 +4,7 @@
 
 mod distance;
 mod line;
+pub mod operator;
 pub mod pde;
 mod picture;
 mod volume;

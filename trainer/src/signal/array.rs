@@ -4,16 +4,10 @@ use npyz::{DType, NpyFile, Order as NpyOrder, WriterBuilder};
 
 use super::{Axis, Layout, Order, Quantity, Sampling, Signal, SignalKind, range, widened};
 
-/// Reads an NPY of floats, integers or booleans, in C or Fortran order.
-pub(super) fn load(bytes: &[u8], name: String) -> Result<Signal, String> {
+/// Shape, values in the order of the file, and that order, of an NPY of floats, integers or booleans.
+fn elements(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>, NpyOrder), String> {
     let npy = NpyFile::new(bytes).map_err(|e| format!("found no NPY array: {e}"))?;
     let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
-    if shape.is_empty() || shape.len() > 4 {
-        return Err(format!("found {} axes, expected 1 to 4", shape.len()));
-    }
-    if let Some(axis) = shape.iter().position(|&n| n < 2) {
-        return Err(format!("axis {axis} has length {}, expected at least 2 (squeeze the array)", shape[axis]));
-    }
     let order = npy.order();
     let DType::Plain(descriptor) = npy.dtype() else {
         return Err("found a structured array, expected plain numbers".into());
@@ -45,6 +39,37 @@ pub(super) fn load(bytes: &[u8], name: String) -> Result<Signal, String> {
         }
         _ => return Err(format!("found elements `{descriptor}`, expected floats, integers or booleans")),
     };
+    Ok((shape, values, order))
+}
+
+/// Shape and values of an NPY, the last axis fastest.
+pub(super) fn numbers(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
+    let (shape, values, order) = elements(bytes)?;
+    if order == NpyOrder::C || shape.len() < 2 {
+        return Ok((shape, values));
+    }
+    // Where the i-th element of C order lies in Fortran's: its indices, last first, weigh as much as all axes before them.
+    let place = |mut i: usize| {
+        let mut at = 0;
+        for (axis, n) in shape.iter().enumerate().rev() {
+            at += i % n * shape[..axis].iter().product::<usize>();
+            i /= n;
+        }
+        at
+    };
+    let moved = (0..values.len()).map(|i| values[place(i)]).collect();
+    Ok((shape, moved))
+}
+
+/// Reads an NPY of floats, integers or booleans, in C or Fortran order.
+pub(super) fn load(bytes: &[u8], name: String) -> Result<Signal, String> {
+    let (shape, values, order) = elements(bytes)?;
+    if shape.is_empty() || shape.len() > 4 {
+        return Err(format!("found {} axes, expected 1 to 4", shape.len()));
+    }
+    if let Some(axis) = shape.iter().position(|&n| n < 2) {
+        return Err(format!("axis {axis} has length {}, expected at least 2 (squeeze the array)", shape[axis]));
+    }
     let axis = |&count: &usize| Axis { start: 0.0, step: 1.0, count };
     let (lo, hi) = widened(range(&values, 0, 1));
     let quantity = |(k, &n): (usize, &usize)| Quantity::new(&format!("axis{k}"), "index", 0.0, (n - 1) as f64);
@@ -113,6 +138,8 @@ mod tests {
         assert_eq!(load(&write(&[3], &[1u8, 2, 250], NpyOrder::C), "a".into()).unwrap().values, [1.0, 2.0, 250.0]);
         assert_eq!(load(&write(&[2], &[true, false], NpyOrder::C), "a".into()).unwrap().values, [1.0, 0.0]);
         let fortran = load(&write(&[2, 3], &[0.0f64, 3.0, 1.0, 4.0, 2.0, 5.0], NpyOrder::Fortran), "a".into()).unwrap();
+        let columns = write(&[2, 3], &[0.0f64, 3.0, 1.0, 4.0, 2.0, 5.0], NpyOrder::Fortran);
+        assert_eq!(numbers(&columns).unwrap(), (vec![2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
         let mut at = [0.0; 2];
         for (i, &value) in fortran.values.iter().enumerate() {
             fortran.coordinate(i, &mut at);

@@ -4,6 +4,7 @@ mod array;
 mod audio;
 mod image;
 mod lattice;
+pub mod operator;
 mod random_field;
 pub mod scan;
 pub mod shape;
@@ -15,7 +16,7 @@ use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-pub use random_field::gaussian_field;
+pub use random_field::{GaussianField, gaussian_field};
 pub use square::{SquarePicture, photograph, photograph_from, photographs, words};
 
 use crate::error::{Error, Result};

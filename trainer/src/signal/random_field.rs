@@ -4,14 +4,35 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use crate::rng::Rng;
 
+/// The Gaussian process with mean 0 and kernel exp(-(x - x')²/(2·length²)) at some points.
+#[derive(Debug, Clone)]
+pub struct GaussianField {
+    /// Eigenvectors of the covariance, and the roots of their eigenvalues.
+    modes: DMatrix<f64>,
+    sizes: Vec<f64>,
+}
+
+impl GaussianField {
+    /// At `points`, with this length.
+    pub fn new(points: &[f64], length: f64) -> Self {
+        let n = points.len();
+        let covariance = DMatrix::from_fn(n, n, |i, j| (-0.5 * ((points[i] - points[j]) / length).powi(2)).exp());
+        // Through eigenvectors: points close together make the kernel singular, and nothing need be added to it here.
+        let eigen = SymmetricEigen::new(covariance);
+        let sizes = eigen.eigenvalues.iter().map(|value| value.max(0.0).sqrt()).collect();
+        Self { modes: eigen.eigenvectors, sizes }
+    }
+
+    /// One draw of its values at the points.
+    pub fn draw(&self, rng: &mut Rng) -> Vec<f64> {
+        let amplitudes = DVector::from_fn(self.sizes.len(), |i, _| self.sizes[i] * rng.normal());
+        (&self.modes * amplitudes).iter().copied().collect()
+    }
+}
+
 /// A draw of the Gaussian process with mean 0 and kernel exp(-(x - x')²/(2·`length`²)) at `points`.
 pub fn gaussian_field(points: &[f64], length: f64, rng: &mut Rng) -> Vec<f64> {
-    let n = points.len();
-    let covariance = DMatrix::from_fn(n, n, |i, j| (-0.5 * ((points[i] - points[j]) / length).powi(2)).exp());
-    // Through eigenvectors: points close together make the kernel singular, and nothing need be added to it here.
-    let eigen = SymmetricEigen::new(covariance);
-    let amplitudes = DVector::from_fn(n, |i, _| eigen.eigenvalues[i].max(0.0).sqrt() * rng.normal());
-    (eigen.eigenvectors * amplitudes).iter().copied().collect()
+    GaussianField::new(points, length).draw(rng)
 }
 
 #[cfg(test)]

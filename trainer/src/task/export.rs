@@ -6,14 +6,13 @@ use rwf_runtime::format::{MathBackend, Precision};
 use toml::Table;
 
 use super::{
-    observed::{load, start},
+    observed::{load, networks},
     reopen::{Found, reopen},
 };
 use crate::{
     error::{Error, Result},
     export,
     file::write_atomically,
-    fold::fold_with_head,
     train::Checkpoint,
 };
 
@@ -34,18 +33,21 @@ pub fn run(from: &Path, out: &Path, precision: Option<Precision>, math: Option<M
     let checkpoint = Checkpoint::<Table>::read(from)?;
     let config = &checkpoint.config;
     let bad = |message: String| Error::Checkpoint { path: from.into(), message };
-    let (network, _) = start(config, &checkpoint.normalization)?;
-    network.check(&checkpoint.parameters).map_err(|e| bad(e.to_string()))?;
-    let dense = network.dense_f64(&checkpoint.parameters);
-    let dense = fold_with_head(dense, checkpoint.head, &checkpoint.normalization);
-    let bytes = export::model(
-        &dense,
+    let (networks, _) = networks(config, &checkpoint.normalization)?;
+    networks.check(&checkpoint.parameters).map_err(|e| bad(e.to_string()))?;
+    let bytes = export::folded(
+        &networks,
+        &checkpoint.parameters,
+        (checkpoint.head, &checkpoint.normalization),
         &checkpoint.description,
         precision.unwrap_or(config.export.precision),
         math.unwrap_or(config.export.math),
     )?;
-    let model = load(&bytes)?;
-    let found = reopen(from, &checkpoint).and_then(|mut task| task.findings(&model)).map_err(|e| e.to_string());
+    let found = {
+        let model = load(&bytes)?;
+        let found = reopen(from, &checkpoint).and_then(|mut task| task.findings(model.as_ref()));
+        found.map_err(|e| e.to_string())
+    };
     let with_error = match &found {
         Ok(found) => export::with_error(&bytes, &found.summary)?,
         Err(_) => bytes.clone(),

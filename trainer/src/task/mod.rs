@@ -11,6 +11,7 @@ pub mod inference;
 pub mod inspect;
 pub mod many;
 pub mod observed;
+pub mod operator;
 pub mod pde;
 pub mod peers;
 pub mod quantize;

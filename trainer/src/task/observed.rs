@@ -32,17 +32,17 @@ use std::{
 };
 
 use candle_core::Device;
-use rwf_runtime::{Model, format::Activation};
+use rwf_runtime::{Model, Operator, format::Activation, operator::is_operator};
 
 use crate::{
     config::{RunConfig, SignalRecord},
-    engine::{Engine, EngineChoice, StepReport, engine},
+    engine::{Engine, EngineChoice, StepReport, engine_of},
     error::{Error, Result},
     evaluate::Evaluator,
     export::{self, Description},
     file::write_atomically,
-    fold::{Normalization, fold_with_head},
-    network::{ActivationKind, Network, Parameter},
+    fold::Normalization,
+    network::{ActivationKind, DeepOnet, Network, Networks, Parameter},
     plot::{self, CurvePoint},
     rng::Rng,
     train::{
@@ -155,7 +155,7 @@ pub struct Subject {
     /// What the model file says; its provenance is filled in by the harness, its numbers of inputs and outputs are those
     /// of `normalization`.
     pub description: Description,
-    /// Between physical units and the network's.
+    /// Between physical units and the network's; of an operator the inputs are the sensors, then a point's coordinates.
     pub normalization: Normalization,
     /// Activation of the outputs in the model file where training sees what is before it: sigmoid for logits. Else
     /// identity.
@@ -275,7 +275,7 @@ struct Run<T: Observed> {
 struct Watch<T: Observed> {
     task: T,
     config: RunConfig<T::Record>,
-    network: Network,
+    networks: Networks,
     folder: RunFolder,
     device: String,
     log: MetricsLog,
@@ -309,15 +309,15 @@ impl<T: Observed> Run<T> {
         if config.training.lbfgs > 0 && !T::LBFGS {
             return Err(train::no_lbfgs());
         }
-        let (network, parameters) = start(&config, &subject.normalization)?;
-        let mut engine = engine(place.engine, &network, &parameters, place.device)?;
+        let (networks, parameters) = networks(&config, &subject.normalization)?;
+        let mut engine = engine_of(place.engine, &networks, &parameters, place.device)?;
         task.prepare(engine.as_mut())?;
         let folder = RunFolder::beside(&out);
         folder.create(force, T::FILES)?;
         write_atomically(&folder.config(), config.to_toml().as_bytes())?;
         let log = MetricsLog::new(folder.metrics(), columns(&task));
         let device = place.name.to_owned();
-        let watch = Watch { task, config, network, folder, device, log, started: Instant::now() };
+        let watch = Watch { task, config, networks, folder, device, log, started: Instant::now() };
         Ok(Self { engine, watch, out, from: 0 })
     }
 
@@ -330,14 +330,14 @@ impl<T: Observed> Run<T> {
         if config.training.lbfgs > 0 && !T::LBFGS {
             return Err(train::no_lbfgs());
         }
-        let (network, _) = start(&config, &checkpoint.normalization)?;
-        let mut engine = engine(place.engine, &network, &checkpoint.parameters, place.device)?;
+        let (networks, _) = networks(&config, &checkpoint.normalization)?;
+        let mut engine = engine_of(place.engine, &networks, &checkpoint.parameters, place.device)?;
         engine.set_moments(&checkpoint.moments)?;
         task.prepare(engine.as_mut())?;
         let log = MetricsLog::resume(folder.metrics(), columns(&task), checkpoint.step)?;
         let out = folder.path().with_extension("safetensors");
         let device = place.name.to_owned();
-        let watch = Watch { task, config, network, folder, device, log, started: Instant::now() };
+        let watch = Watch { task, config, networks, folder, device, log, started: Instant::now() };
         Ok(Self { engine, watch, out, from: checkpoint.step })
     }
 
@@ -371,13 +371,13 @@ impl<T: Observed> Run<T> {
         }
         let bytes = watch.model(engine.as_ref(), outcome.step)?;
         let model = load(&bytes)?;
-        let findings = watch.task.findings(&model)?;
+        let findings = watch.task.findings(model.as_ref())?;
         let with_error = export::with_error(&bytes, &findings.summary())?;
         write_atomically(&watch.folder.model(), &with_error)?;
         write_atomically(&out, &with_error)?;
         watch.curve(findings.score())?;
         watch.task.finish(engine.as_mut())?;
-        watch.task.pictures(&model, &findings, &watch.folder)?;
+        watch.task.pictures(model.as_ref(), &findings, &watch.folder)?;
         Ok(Report {
             out,
             folder: watch.folder.path().to_path_buf(),
@@ -394,10 +394,9 @@ impl<T: Observed> Watch<T> {
     /// does not depend on the engine and a checkpoint gives the same one.
     fn model(&self, engine: &dyn Engine, step: u64) -> Result<Vec<u8>> {
         let subject = self.task.subject();
-        let dense = self.network.dense_f64(&engine.parameters()?);
-        let dense = fold_with_head(dense, subject.head, &subject.normalization);
-        let export = &self.config.export;
-        export::model(&dense, &self.description(step), export.precision, export.math)
+        let (export, fold) = (&self.config.export, (subject.head, &subject.normalization));
+        let parameters = engine.parameters()?;
+        export::folded(&self.networks, &parameters, fold, &self.description(step), export.precision, export.math)
     }
 
     fn description(&self, step: u64) -> Description {
@@ -453,7 +452,7 @@ impl<T: Observed> Objective for Watch<T> {
             return Ok(broken(Score::new("score", f64::NAN)));
         };
         let model = load(&bytes)?;
-        let measurement = self.task.measure(&model)?;
+        let measurement = self.task.measure(model.as_ref())?;
         if measurement.score.value.is_nan() {
             return Ok(broken(measurement.score));
         }
@@ -473,20 +472,44 @@ pub(super) fn columns<T: Observed>(task: &T) -> Vec<String> {
     OWN_COLUMNS.into_iter().map(String::from).chain(task.columns()).collect()
 }
 
-/// The network of a run as its seed makes it.
+/// The networks of a run as its seed makes them.
 ///
 /// # Errors
-/// [`Error::Config`] for a network that cannot be.
+/// [`Error::Config`] for networks that cannot be.
+pub(super) fn networks<S: SignalRecord>(
+    config: &RunConfig<S>,
+    normalization: &Normalization,
+) -> Result<(Networks, Vec<Parameter>)> {
+    let mut rng = Rng::new(config.training.seed).stream("network");
+    let (inputs, outputs) = (normalization.input_centre.len(), normalization.output_centre.len());
+    let Some(deeponet) = config.signal.deeponet() else {
+        let (network, parameters) = Network::new(&config.network, inputs, outputs, &mut rng)?;
+        return Ok((Networks::One(Box::new(network)), parameters));
+    };
+    let inputs = inputs.saturating_sub(deeponet.sensors);
+    let (deeponet, parameters) = DeepOnet::new(&deeponet, &config.network, inputs, outputs, &rng)?;
+    Ok((Networks::Operator(Box::new(deeponet)), parameters))
+}
+
+/// The network of a run that has one, as its seed makes it.
+///
+/// # Errors
+/// [`Error::Config`] for a network that cannot be, and for an operator.
 pub(super) fn start<S: SignalRecord>(
     config: &RunConfig<S>,
     normalization: &Normalization,
 ) -> Result<(Network, Vec<Parameter>)> {
-    let mut rng = Rng::new(config.training.seed).stream("network");
-    Network::new(&config.network, normalization.input_centre.len(), normalization.output_centre.len(), &mut rng)
+    let (networks, parameters) = networks(config, normalization)?;
+    Ok((networks.one("--precision")?, parameters))
 }
 
-pub(super) fn load(bytes: &[u8]) -> Result<Model<'_>> {
-    Model::new(bytes).map_err(|e| Error::Training(format!("the exported model does not load: {e}")))
+/// A model file of any kind in floats.
+pub(super) fn load(bytes: &[u8]) -> Result<Box<dyn Evaluator + '_>> {
+    let failed = |e: &dyn std::fmt::Display| Error::Training(format!("the exported model does not load: {e}"));
+    if is_operator(bytes) {
+        return Ok(Box::new(Operator::new(bytes).map_err(|e| failed(&e))?));
+    }
+    Ok(Box::new(Model::new(bytes).map_err(|e| failed(&e))?))
 }
 
 /// A checkpoint and the signal it was trained on.

@@ -8,6 +8,7 @@ use super::{
     ct::{Ct, CtConfig},
     fit::Fit,
     observed::{Findings, Observed, open_checkpoint},
+    operator::{Operator, OperatorConfig},
     pde::{Pde, PdeConfig},
     render::{Render, RenderConfig},
     shape::{Shape, ShapeConfig},
@@ -72,6 +73,7 @@ pub(super) fn reopen(path: &Path, checkpoint: &Checkpoint<Table>) -> Result<Box<
         CtConfig::TASK => open::<Ct>(path),
         RenderConfig::TASK => open::<Render>(path),
         PdeConfig::TASK => open::<Pde>(path),
+        OperatorConfig::TASK => open::<Operator>(path),
         other => {
             let message = format!("is of a run of `rwf {other}`, which this version does not know");
             Err(Error::Checkpoint { path: path.into(), message })

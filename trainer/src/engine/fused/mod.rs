@@ -21,6 +21,7 @@ mod width;
 
 use std::ops::Range;
 
+pub(super) use self::optimizer::adam;
 pub use self::{
     jet::{Combination, JetObservation, MAX_ORDER, Plan, Wanted},
     peak::peak,

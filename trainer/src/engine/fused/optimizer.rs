@@ -53,7 +53,7 @@ fn normal(x: f32) -> f32 {
 }
 
 /// One step of Adam or AdamW on everything that is trained.
-pub(super) fn adam(
+pub(in crate::engine) fn adam(
     trained: &mut [f32],
     first: &mut [f32],
     second: &mut [f32],

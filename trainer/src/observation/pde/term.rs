@@ -134,10 +134,10 @@ impl Term {
 
 /// A derivative as a combination of rows of the jets.
 #[derive(Debug, Clone)]
-struct Variable {
-    output: usize,
-    rows: Vec<(usize, f32)>,
-    offset: f32,
+pub(crate) struct Variable {
+    pub(crate) output: usize,
+    pub(crate) rows: Vec<(usize, f32)>,
+    pub(crate) offset: f32,
 }
 
 /// A term's way from a network's jets to its derivatives.
@@ -145,7 +145,7 @@ struct Variable {
 pub struct Prepared {
     /// Coefficients that must be carried.
     pub plan: Plan,
-    variables: Vec<Variable>,
+    pub(crate) variables: Vec<Variable>,
     outputs: usize,
 }
 

@@ -3,6 +3,7 @@
 mod ct;
 mod image;
 mod landscape;
+mod operator;
 mod pde;
 mod regression;
 mod render;
@@ -21,6 +22,7 @@ use candle_core::Device;
 
 pub use ct::CtOptions;
 pub use image::ImageOptions;
+pub use operator::OperatorOptions;
 pub use pde::PdeOptions;
 pub use render::RenderOptions;
 pub use rows::Row;
@@ -57,6 +59,8 @@ pub enum Experiment {
     Ct(CtOptions),
     /// Solutions of differential equations.
     Pde(PdeOptions),
+    /// Operators between functions.
+    Operator(OperatorOptions),
 }
 
 /// What all experiments have in common.
@@ -126,6 +130,7 @@ pub fn run(
         Experiment::Render(render) => render::plan(options, render)?,
         Experiment::Ct(ct) => ct::plan(options, ct)?,
         Experiment::Pde(pde) => pde::plan(options, pde)?,
+        Experiment::Operator(operator) => operator::plan(options, operator)?,
     };
     make(&options.folder)?;
     let jobs = options.jobs.unwrap_or(if device.is_cpu() { crate::jobs::cores() } else { 1 });

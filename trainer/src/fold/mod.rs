@@ -1,7 +1,11 @@
 //! 6 Everything affine into the dense layers: the factors are there already, here come the physical units.
 
+mod operator;
+
 use rwf_runtime::format::{Activation, Mapping};
 use serde::{Deserialize, Serialize};
+
+pub use operator::DenseOperator;
 
 use crate::network::{DenseNetwork, HostDense};
 

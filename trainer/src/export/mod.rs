@@ -1,14 +1,19 @@
 //! 6 From dense layers to the model file, with the self-test and the error the runtime itself measures.
 
+mod operator;
+
 use rwf_runtime::{
     Model,
     format::{self, Activation, MathBackend, Precision, key, tensor},
 };
 
+pub use operator::{of_function, operator, read_operator};
+
 use crate::{
     container::{self, Stored, Words},
     error::{Error, Result},
-    network::{DenseNetwork, HostDense},
+    fold::{Normalization, fold_with_head},
+    network::{DenseNetwork, HostDense, Networks, Parameter},
     rng::Rng,
     signal::Signal,
 };
@@ -86,6 +91,30 @@ pub fn model(
         outputs
     };
     Ok(with_self_test(&weights, &words, &dense.architecture, &inputs, &outputs))
+}
+
+/// [`model`] or [`operator`] of whatever a run trained, folded in f64 from these trained numbers; `head` is the activation
+/// of the outputs that training sees what is before.
+///
+/// # Errors
+/// As theirs.
+pub fn folded(
+    networks: &Networks,
+    parameters: &[Parameter],
+    (head, normalization): (Activation, &Normalization),
+    description: &Description,
+    precision: Precision,
+    math: MathBackend,
+) -> Result<Vec<u8>> {
+    match networks {
+        Networks::One(network) => {
+            let dense = fold_with_head(network.dense_f64(parameters), head, normalization);
+            model(&dense, description, precision, math)
+        }
+        Networks::Operator(deeponet) => {
+            operator(&deeponet.dense_f64(parameters).fold(normalization), description, precision, math)
+        }
+    }
 }
 
 /// The same file with another [`key::ERROR`]; everything else keeps its bytes.
