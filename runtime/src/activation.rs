@@ -1,4 +1,8 @@
 //! Activations over many values at once.
+#![cfg_attr(
+    all(target_arch = "wasm32", target_feature = "simd128"),
+    allow(dead_code, unused_imports, reason = "crate::simd does by four what is here for this crate's own routines")
+)]
 
 #[cfg(feature = "libm")]
 use crate::math::Libm;
@@ -38,7 +42,9 @@ pub(crate) fn apply_of<const USES: u32>(backend: MathBackend, activation: Activa
         }
         #[cfg(feature = "host")]
         _ => crate::host::widest(Apply::<USES> { activation, values }),
-        #[cfg(not(feature = "host"))]
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => crate::simd::apply::<USES>(activation, values),
+        #[cfg(not(any(feature = "host", all(target_arch = "wasm32", target_feature = "simd128"))))]
         _ => apply_with::<Polynomial, USES>(activation, values),
     }
 }
@@ -52,7 +58,9 @@ pub fn sin_cos_turns(backend: MathBackend, sin: &mut [f32], cos: &mut [f32]) {
         MathBackend::Micromath => sin_cos_with::<Micromath>(sin, cos),
         #[cfg(feature = "host")]
         _ => crate::host::widest(SinCos { sin, cos }),
-        #[cfg(not(feature = "host"))]
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => crate::simd::sin_cos(sin, cos),
+        #[cfg(not(any(feature = "host", all(target_arch = "wasm32", target_feature = "simd128"))))]
         _ => sin_cos_with::<Polynomial>(sin, cos),
     }
 }
@@ -89,6 +97,18 @@ impl crate::host::Work for SinCos<'_> {
 
 #[cfg_attr(feature = "host", inline(always))]
 fn apply_with<M: Math, const USES: u32>(activation: Activation, values: &mut [f32]) {
+    // Where code is to be small, one loop for all that take long anyway.
+    let long: Option<fn(f32) -> f32> = match activation {
+        _ if !cfg!(target_family = "wasm") => None,
+        Activation::Tanh if uses::has(USES, uses::activation(activation)) => Some(M::tanh_apart),
+        Activation::Sigmoid if uses::has(USES, uses::activation(activation)) => Some(M::sigmoid),
+        Activation::Gelu if uses::has(USES, uses::activation(activation)) => Some(M::gelu),
+        Activation::Swish if uses::has(USES, uses::activation(activation)) => Some(M::swish),
+        _ => None,
+    };
+    if let Some(long) = long {
+        return each(values, long);
+    }
     match activation {
         Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
             each(values, |x| if x < 0.0 { 0.0 } else { x });

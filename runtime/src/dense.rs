@@ -106,20 +106,30 @@ impl<'a> Values<'a> {
         }
     }
 
-    pub(crate) fn all_finite(&self) -> bool {
-        // Sign, exponent and some of the fraction are in the upper two bytes of either.
-        #[inline(never)]
-        fn check(bytes: &[u8], width: usize, exponent: u16) -> bool {
-            let upper = |value: &[u8]| value.last_chunk().map_or(exponent, |upper| u16::from_le_bytes(*upper));
-            bytes.chunks_exact(width).all(|value| upper(value) & exponent != exponent)
+    /// Makes them aligned f32, in `memory` where they are not and it is long enough; the rest of it stays.
+    #[inline(never)]
+    pub(crate) fn widen(&mut self, memory: &mut &'a mut [f32]) {
+        if self.len() > memory.len() || matches!(self, Self::Aligned(_)) {
+            return;
         }
-        match self {
-            Self::Aligned(v) if cfg!(target_endian = "little") => check(bytemuck::cast_slice(v), 4, 0x7f80),
-            Self::Aligned(v) => v.iter().all(|v| v.is_finite()),
-            Self::Single(v) => check(v.as_flattened(), 4, 0x7f80),
-            Self::Half(v) => check(v.as_flattened(), 2, 0x7c00),
+        let Some((to, rest)) = core::mem::take(memory).split_at_mut_checked(self.len()) else { return };
+        for (i, to) in to.iter_mut().enumerate() {
+            *to = self.get(i).unwrap_or(0.0);
         }
+        (*self, *memory) = (Self::Aligned(to), rest);
     }
+}
+
+/// Whether no number of a file's is infinite or none.
+#[inline(never)]
+pub(crate) fn all_finite(bytes: &[u8], precision: Precision) -> bool {
+    // Sign, exponent and some of the fraction are in the upper two bytes of either.
+    let exponent = match precision {
+        Precision::F32 => 0x7f80,
+        Precision::F16 => 0x7c00,
+    };
+    let upper = |value: &[u8]| value.last_chunk().map_or(exponent, |upper| u16::from_le_bytes(*upper));
+    bytes.chunks_exact(precision.bytes()).all(|value| upper(value) & exponent != exponent)
 }
 
 /// Kernel `[in, out]` and bias `[out]`.
@@ -136,23 +146,24 @@ impl Dense<'_> {
             for (y, bias) in y.iter_mut().zip(bias) {
                 *y = A::constant(*bias);
             }
-        } else {
+        } else if uses::has(USES, uses::UNALIGNED | uses::precision(Precision::F16)) {
             for (o, y) in y.iter_mut().enumerate() {
                 *y = A::constant(self.bias.get(o).unwrap_or(0.0));
             }
         }
+        let any_address = ANY_ADDRESS && uses::has(USES, uses::UNALIGNED);
         let kernel = match self.kernel {
-            Values::Aligned(kernel) if ANY_ADDRESS => Values::Single(bytemuck::cast_slice(kernel)),
+            Values::Aligned(kernel) if any_address => Values::Single(bytemuck::cast_slice(kernel)),
             kernel => kernel,
         };
         match kernel {
-            Values::Aligned(kernel) if !ANY_ADDRESS && uses::has(USES, uses::precision(Precision::F32)) => {
+            Values::Aligned(kernel) if !any_address && uses::has(USES, uses::precision(Precision::F32)) => {
                 accumulate(kernel, y.len(), x, y, A::FUSED);
             }
             kernel if PANELS && uses::has(USES, uses::UNALIGNED | uses::precision(Precision::F16)) => {
                 widened(kernel, x, y, A::FUSED);
             }
-            Values::Single(kernel) if ANY_ADDRESS || uses::has(USES, uses::UNALIGNED) => {
+            Values::Single(kernel) if uses::has(USES, uses::UNALIGNED) => {
                 accumulate(kernel, y.len(), x, y, A::FUSED);
             }
             Values::Half(kernel) if uses::has(USES, uses::precision(Precision::F16)) => {
@@ -228,6 +239,13 @@ fn accumulate<E: Element, const L: usize>(
 fn narrow<E: Element, const L: usize>(kernel: &[E], stride: usize, x: &[[f32; L]], y: &mut [[f32; L]], _: bool) {
     #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
     let (done, y) = arm(kernel, stride, x, y);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if let Some((x, y)) = fours(x, y) {
+        let mut done = 0;
+        crate::simd::blocks::<E, 4>(kernel, stride, x, y, &mut done);
+        crate::simd::blocks::<E, 1>(kernel, stride, x, y, &mut done);
+        return;
+    }
     #[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
     let (done, y) = match L {
         1 => blocked::<E, L, 8>(kernel, stride, x, y),
@@ -245,6 +263,16 @@ fn narrow<E: Element, const L: usize>(kernel: &[E], stride: usize, x: &[[f32; L]
         }
         *sum = now;
     }
+}
+
+/// The same slices where points lie in fours.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[inline(always)]
+fn fours<'x, 'y, const L: usize>(
+    x: &'x [[f32; L]],
+    y: &'y mut [[f32; L]],
+) -> Option<(&'x [[f32; 4]], &'y mut [[f32; 4]])> {
+    (L == 4).then(|| (x.as_flattened().as_chunks().0, y.as_flattened_mut().as_chunks_mut().0))
 }
 
 /// As many outputs as the kernels of [`crate::arm::float`] do; how many, and what is left.
@@ -325,7 +353,7 @@ mod tests {
         for bits in 0..=u16::MAX {
             let (exponent, fraction) = ((bits >> 10) & 31, f64::from(bits & 1023));
             let bytes = [bits.to_le_bytes()];
-            assert_eq!(Values::Half(&bytes).all_finite(), exponent != 31, "{bits:04x}");
+            assert_eq!(all_finite(bytes.as_flattened(), Precision::F16), exponent != 31, "{bits:04x}");
             let power = |e: i32| f64::from_bits(((1023 + e) as u64) << 52);
             let expected = match exponent {
                 0 => fraction * power(-24),

@@ -6,6 +6,8 @@
 
 use heapless::Vec;
 
+use crate::header::position;
+
 /// Value of [`key::FORMAT`] in a model file.
 pub const FORMAT: &str = "rwf-model";
 /// Value of [`key::FORMAT`] in a training checkpoint, which is not a model.
@@ -156,7 +158,7 @@ impl Activation {
     }
 
     pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|a| a.name().as_bytes() == name)
+        Self::ALL.get(position("identity relu tanh sine sigmoid gelu swish", name)?).copied()
     }
 }
 
@@ -237,7 +239,7 @@ impl MathBackend {
     }
 
     pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|b| b.name().as_bytes() == name)
+        Self::ALL.get(position("polynomial libm micromath", name)?).copied()
     }
 }
 
@@ -299,11 +301,13 @@ pub struct Architecture {
 
 impl Architecture {
     /// Width of the features that enter the first layer and the encoders.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn features(&self) -> usize {
         self.mapping.features(self.inputs)
     }
 
     /// Number of output values; 0 when there are no layers.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |l| l.outputs)
     }
@@ -315,17 +319,18 @@ impl Architecture {
 
     /// Multiply-adds for one point: mapping, encoders, dense layers, gates and the output's scale.
     pub fn multiply_adds(&self) -> usize {
-        let mapping = match self.mapping {
+        let mut all = match self.mapping {
             Mapping::None => 0,
             Mapping::Fourier { frequencies, .. } => self.inputs * frequencies,
         };
-        let dense: usize = self.layers.iter().map(|l| l.inputs * l.outputs).sum();
-        let gate = match self.gate {
-            None => 0,
-            Some(_) => self.hidden() * (2 * self.features() + self.layers.len().saturating_sub(1)),
-        };
-        let affine = if self.output_affine { self.outputs() } else { 0 };
-        mapping + dense + gate + affine
+        for (n, layer) in self.layers.iter().enumerate() {
+            all += layer.inputs * layer.outputs;
+            // Encoders beside the first layer, and a gate before each but that.
+            if self.gate.is_some() && self.layers.len() > 1 {
+                all += if n == 0 { 2 * layer.inputs * layer.outputs } else { self.hidden() };
+            }
+        }
+        all + if self.output_affine { self.outputs() } else { 0 }
     }
 
     /// Number of weights, biases, frequencies and phases.

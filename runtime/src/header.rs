@@ -1,10 +1,12 @@
 //! The safetensors header, read in place and checked: JSON in, words and tensor spans out.
 
+use core::marker::PhantomData;
+
 use heapless::Vec;
 
 use crate::{
     error::{LoadError, TensorName, Word},
-    format::{MAX_LAYERS, Precision, key, tensor},
+    format::{MAX_LAYERS, Precision, tensor},
     json::{Bad, Json, decimal},
 };
 
@@ -27,7 +29,7 @@ pub(crate) enum Dtype {
 impl Dtype {
     fn from_name(name: &[u8]) -> Option<Self> {
         const ALL: [Dtype; 6] = [Dtype::F32, Dtype::F16, Dtype::I32, Dtype::I16, Dtype::I8, Dtype::U8];
-        ALL.get(position(&["F32", "F16", "I32", "I16", "I8", "U8"], name)?).copied()
+        ALL.get(position("F32 F16 I32 I16 I8 U8", name)?).copied()
     }
 
     const fn bytes(self) -> usize {
@@ -67,17 +69,21 @@ impl Span {
     }
 }
 
-/// The words that say what to compute.
+/// The words that say what to compute, in the order of [`KEYS`].
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Words<'a> {
-    pub(crate) format: Option<&'a [u8]>,
-    pub(crate) version: Option<&'a [u8]>,
-    pub(crate) mapping: Option<&'a [u8]>,
-    pub(crate) activations: Option<&'a [u8]>,
-    pub(crate) gate: Option<&'a [u8]>,
-    pub(crate) math: Option<&'a [u8]>,
-    pub(crate) bits: Option<&'a [u8]>,
-    pub(crate) fractions: Option<&'a [u8]>,
+pub(crate) struct Words<'a>([Option<&'a [u8]>; 8]);
+
+/// Place of a word.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Key {
+    Format,
+    Version,
+    Mapping,
+    Activations,
+    Gate,
+    Math,
+    Bits,
+    Fractions,
 }
 
 /// Tensors of a file in the order of its header.
@@ -85,44 +91,52 @@ pub(crate) type Spans = Vec<Span, MAX_TENSORS>;
 
 /// A checked header; its spans are kept apart, as a kilobyte and a half should not be moved on a small stack.
 #[derive(Debug)]
-pub(crate) struct Header<'s, 'a> {
+pub(crate) struct Header<'s, 'a, E> {
     /// The JSON itself.
     pub(crate) text: &'a [u8],
     /// The bytes behind it.
     pub(crate) data: &'a [u8],
     pub(crate) words: Words<'a>,
     pub(crate) spans: &'s mut Spans,
+    problem: PhantomData<E>,
 }
 
-impl<'s, 'a> Header<'s, 'a> {
+impl<'s, 'a, E: From<LoadError>> Header<'s, 'a, E> {
+    /// Of these parts of a file, nothing read yet.
+    #[inline(always)]
+    pub(crate) fn over(text: &'a [u8], data: &'a [u8], spans: &'s mut Spans) -> Self {
+        Self { text, data, words: Words::default(), spans, problem: PhantomData }
+    }
+
     /// Reads the header of `file`; spans cover the data without gap or overlap only after
     /// [`Header::check_spans`], so that a foreign file is called that first.
-    pub(crate) fn read(file: &'a [u8], spans: &'s mut Spans) -> Result<Self, LoadError> {
+    #[inline(never)]
+    pub(crate) fn read(file: &'a [u8], spans: &'s mut Spans) -> Result<Self, E> {
         let (length, rest) = file.split_first_chunk::<8>().ok_or(LoadError::Truncated)?;
         let length = u64::from_le_bytes(*length);
         if length > MAX_HEADER as u64 {
-            return Err(LoadError::HeaderTooLong);
+            return Err(LoadError::HeaderTooLong.into());
         }
         let (text, data) = rest.split_at_checked(length as usize).ok_or(LoadError::Truncated)?;
-        let mut header = Self { text, data, words: Words::default(), spans };
+        let mut header = Self::over(text, data, spans);
         let mut problem = None;
         match header.parse(&mut problem) {
             Ok(()) if problem.is_none() => Ok(header),
             // A file that names another format is foreign whatever its tensors are called.
-            _ => Err(match (problem, header.words.format) {
+            _ => Err(match (problem, header.words.get(Key::Format)) {
                 (Some(problem), Some(format)) if format == crate::format::FORMAT.as_bytes() => problem,
                 (Some(_), Some(format)) if format == crate::format::CHECKPOINT_FORMAT.as_bytes() => {
-                    LoadError::Checkpoint
+                    LoadError::Checkpoint.into()
                 }
-                (Some(_), _) => LoadError::Foreign,
-                (None, _) => LoadError::BadHeader,
+                (Some(_), _) => LoadError::Foreign.into(),
+                (None, _) => LoadError::BadHeader.into(),
             }),
         }
     }
 
     /// Words and spans; the first tensor that is wrong goes to `problem` and the rest is still read: the metadata may
     /// come later and say more.
-    fn parse(&mut self, problem: &mut Option<LoadError>) -> Result<(), Bad> {
+    fn parse(&mut self, problem: &mut Option<E>) -> Result<(), Bad> {
         let mut json = Json::new(self.text);
         let mut metadata = false;
         json.object(&mut |json, name| {
@@ -143,22 +157,26 @@ impl<'s, 'a> Header<'s, 'a> {
     }
 
     /// The version of a file of this format.
-    pub(crate) fn version(&self) -> Result<u32, LoadError> {
-        match self.words.format {
+    #[inline(never)]
+    pub(crate) fn version(&self) -> Result<u32, E> {
+        match self.words.get(Key::Format) {
             Some(format) if format == crate::format::FORMAT.as_bytes() => {}
-            Some(format) if format == crate::format::CHECKPOINT_FORMAT.as_bytes() => return Err(LoadError::Checkpoint),
-            _ => return Err(LoadError::Foreign),
+            Some(format) if format == crate::format::CHECKPOINT_FORMAT.as_bytes() => {
+                return Err(LoadError::Checkpoint.into());
+            }
+            _ => return Err(LoadError::Foreign.into()),
         }
-        let version = self.words.version.ok_or(LoadError::MissingWord(Word::Version))?;
-        decimal(version).ok_or(LoadError::UnknownWord(Word::Version))
+        let version = self.words.get(Key::Version).ok_or(LoadError::MissingWord(Word::Version))?;
+        Ok(decimal(version).ok_or(LoadError::UnknownWord(Word::Version))?)
     }
 
     /// Every byte of the data belongs to exactly one tensor.
-    pub(crate) fn check_spans(&self) -> Result<(), LoadError> {
+    #[inline(never)]
+    pub(crate) fn check_spans(&self) -> Result<(), E> {
         for (i, a) in self.spans.iter().enumerate() {
             for b in self.spans.iter().skip(i + 1) {
                 if a.start < b.end && b.start < a.end {
-                    return Err(LoadError::Overlap(b.name));
+                    return Err(LoadError::Overlap(b.name).into());
                 }
             }
         }
@@ -166,21 +184,22 @@ impl<'s, 'a> Header<'s, 'a> {
         let (mut total, mut reach) = (0, 0);
         for span in self.spans.iter() {
             if span.start >= span.end {
-                return Err(LoadError::Gap);
+                return Err(LoadError::Gap.into());
             }
             total += span.end - span.start;
             reach = span.end.max(reach);
         }
         match () {
-            () if total != reach => Err(LoadError::Gap),
-            () if reach < self.data.len() => Err(LoadError::TrailingBytes),
-            () if reach > self.data.len() => Err(LoadError::Truncated),
+            () if total != reach => Err(LoadError::Gap.into()),
+            () if reach < self.data.len() => Err(LoadError::TrailingBytes.into()),
+            () if reach > self.data.len() => Err(LoadError::Truncated.into()),
             () => Ok(()),
         }
     }
 
-    pub(crate) fn span(&self, name: TensorName) -> Result<&Span, LoadError> {
-        self.spans.iter().find(|s| s.name == name).ok_or(LoadError::Missing(name))
+    #[inline(never)]
+    pub(crate) fn span(&self, name: TensorName) -> Result<&Span, E> {
+        Ok(self.spans.iter().find(|s| s.name == name).ok_or(LoadError::Missing(name))?)
     }
 }
 
@@ -206,52 +225,50 @@ pub(crate) fn find_word<'a>(text: &'a [u8], wanted: &str) -> Option<&'a str> {
 /// The one name in a header that is no tensor's.
 pub(crate) const METADATA: &[u8] = b"__metadata__";
 
-impl Header<'_, '_> {
+impl<E: From<LoadError>> Header<'_, '_, E> {
     #[inline(never)]
-    pub(crate) fn add(&mut self, name: &[u8], info: &Info<'_>) -> Result<(), LoadError> {
+    pub(crate) fn add(&mut self, name: &[u8], info: &Info<'_>) -> Result<(), E> {
         self.insert(tensor_name(name).ok_or(LoadError::UnknownTensor)?, info)
     }
 
     /// The tensor that `info` describes as `name`.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, name: TensorName, info: &Info<'_>) -> Result<(), LoadError> {
+    pub(crate) fn insert(&mut self, name: TensorName, info: &Info<'_>) -> Result<(), E> {
         if self.spans.iter().any(|s| s.name == name) {
-            return Err(LoadError::Duplicate(name));
+            return Err(LoadError::Duplicate(name).into());
         }
         let dtype = info.dtype.and_then(Dtype::from_name).ok_or(LoadError::Dtype(name))?;
         let (shape, rank) = match info.shape {
             Some(([n, _], 1)) => ([1, n], 1),
             Some((shape, 2)) => (shape, 2),
-            _ => return Err(LoadError::Shape(name)),
+            _ => return Err(LoadError::Shape(name).into()),
         };
         let Some(([start, end], 2)) = info.offsets else {
-            return Err(LoadError::Offsets(name));
+            return Err(LoadError::Offsets(name).into());
         };
         let bytes = shape[0].checked_mul(shape[1]).and_then(|n| n.checked_mul(dtype.bytes()));
         if bytes.is_none() || bytes != end.checked_sub(start) {
-            return Err(LoadError::Offsets(name));
+            return Err(LoadError::Offsets(name).into());
         }
         if end > self.data.len() {
-            return Err(LoadError::Truncated);
+            return Err(LoadError::Truncated.into());
         }
         let span = Span { name, dtype, shape, rank, start, end };
-        self.spans.push(span).map_err(|_| LoadError::UnknownTensor)
+        Ok(self.spans.push(span).map_err(|_| LoadError::UnknownTensor)?)
     }
 }
 
+/// Names of [`tensor`] in the order below, as one text: less flash than a list of texts.
+const SINGLE_NAMES: &str = "mapping.kernel mapping.bias input.scale input.offset output.scale output.offset \
+                            self_test.inputs self_test.outputs";
+/// What follows the number of a layer.
+const SUFFIXES: &str = ".kernel .bias .weight .multiplier .shift";
+/// The words of [`key`] that say what to compute.
+const KEYS: &str = "format format_version mapping activations gate math bits fractions";
+
 /// A tensor of the format from its name.
+#[inline(never)]
 fn tensor_name(text: &[u8]) -> Option<TensorName> {
-    // Words apart from what they stand for: both are constants then, and nothing is put together on the stack.
-    const SINGLE: [&str; 8] = [
-        tensor::MAPPING_KERNEL,
-        tensor::MAPPING_BIAS,
-        tensor::INPUT_SCALE,
-        tensor::INPUT_OFFSET,
-        tensor::OUTPUT_SCALE,
-        tensor::OUTPUT_OFFSET,
-        tensor::SELF_TEST_INPUTS,
-        tensor::SELF_TEST_OUTPUTS,
-    ];
     const NAMES: [TensorName; 8] = [
         TensorName::MappingKernel,
         TensorName::MappingBias,
@@ -262,7 +279,7 @@ fn tensor_name(text: &[u8]) -> Option<TensorName> {
         TensorName::SelfTestInputs,
         TensorName::SelfTestOutputs,
     ];
-    if let Some(at) = position(&SINGLE, text) {
+    if let Some(at) = position(SINGLE_NAMES, text) {
         return NAMES.get(at).copied();
     }
     let (encoder, rest) = match text.strip_prefix(tensor::LAYERS.as_bytes()) {
@@ -273,7 +290,7 @@ fn tensor_name(text: &[u8]) -> Option<TensorName> {
     let (digits, suffix) = rest.split_at_checked(digits)?;
     let limit = if encoder { 2 } else { MAX_LAYERS };
     let n = decimal(digits).filter(|&n| (n as usize) < limit)? as u8;
-    let kind = position(&[tensor::KERNEL, tensor::BIAS, tensor::WEIGHT, tensor::MULTIPLIER, tensor::SHIFT], suffix)?;
+    let kind = position(SUFFIXES, suffix)?;
     Some(match (encoder, kind) {
         (false, 0) => TensorName::LayerKernel(n),
         (false, 1) => TensorName::LayerBias(n),
@@ -288,36 +305,32 @@ fn tensor_name(text: &[u8]) -> Option<TensorName> {
     })
 }
 
-/// Which of `words` is `text`.
+/// Which of `words`, which have a space between each other, is `text`.
 #[inline(never)]
-pub(crate) fn position(words: &[&str], text: &[u8]) -> Option<usize> {
-    // The compiler is not to know how many there are: it would write the loop out.
-    core::hint::black_box(words).iter().position(|word| word.as_bytes() == text)
+pub(crate) fn position(words: &str, text: &[u8]) -> Option<usize> {
+    words.as_bytes().split(|b| *b == b' ').position(|word| word == text)
 }
 
 impl<'a> Words<'a> {
+    pub(crate) fn get(&self, key: Key) -> Option<&'a [u8]> {
+        self.0.get(key as usize).copied().flatten()
+    }
+
+    /// Whether there is a mapping, and the coordinates come first among its features.
+    pub(crate) fn raw<E: From<LoadError>>(&self) -> Result<Option<bool>, E> {
+        let mapping = self.get(Key::Mapping).ok_or(LoadError::MissingWord(Word::Mapping))?;
+        // Not by patterns, which the compiler would compare byte by byte.
+        match position("none fourier fourier+raw", mapping) {
+            Some(0) => Ok(None),
+            Some(n) => Ok(Some(n > 1)),
+            None => Err(LoadError::UnknownWord(Word::Mapping).into()),
+        }
+    }
+
     /// The word under `name`; those that are not looked at may hold escapes, as a checkpoint's do.
     pub(crate) fn read(&mut self, json: &mut Json<'a>, name: &'a [u8]) -> Result<(), Bad> {
-        const KEYS: [&str; 8] = [
-            key::FORMAT,
-            key::VERSION,
-            key::MAPPING,
-            key::ACTIVATIONS,
-            key::GATE,
-            key::MATH,
-            key::BITS,
-            key::FRACTIONS,
-        ];
-        let slot = match position(&KEYS, name) {
-            Some(0) => &mut self.format,
-            Some(1) => &mut self.version,
-            Some(2) => &mut self.mapping,
-            Some(3) => &mut self.activations,
-            Some(4) => &mut self.gate,
-            Some(5) => &mut self.math,
-            Some(6) => &mut self.bits,
-            Some(7) => &mut self.fractions,
-            _ => return json.string(true).map(|_| ()),
+        let Some(slot) = position(KEYS, name).and_then(|n| self.0.get_mut(n)) else {
+            return json.string(true).map(|_| ());
         };
         match slot.replace(json.string(false)?) {
             Some(_) => Err(Bad),
@@ -341,7 +354,7 @@ impl<'a> Info<'a> {
     pub(crate) fn read(json: &mut Json<'a>) -> Result<Self, Bad> {
         let mut info = Self::default();
         json.object(&mut |json, name| {
-            let pair = match position(&["dtype", "shape", "data_offsets"], name) {
+            let pair = match position("dtype shape data_offsets", name) {
                 Some(0) if info.dtype.is_none() => {
                     info.dtype = Some(json.string(false)?);
                     return Ok(());
@@ -356,5 +369,48 @@ impl<'a> Info<'a> {
             }
         })?;
         Ok(info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::format::{Activation, MathBackend, key};
+
+    #[test]
+    fn texts_of_words_are_those_of_the_format() {
+        let words = |text: &'static str| text.split(' ').collect::<Vec<_>>();
+        let single = [
+            tensor::MAPPING_KERNEL,
+            tensor::MAPPING_BIAS,
+            tensor::INPUT_SCALE,
+            tensor::INPUT_OFFSET,
+            tensor::OUTPUT_SCALE,
+            tensor::OUTPUT_OFFSET,
+            tensor::SELF_TEST_INPUTS,
+            tensor::SELF_TEST_OUTPUTS,
+        ];
+        assert_eq!(words(SINGLE_NAMES), single);
+        let suffixes = [tensor::KERNEL, tensor::BIAS, tensor::WEIGHT, tensor::MULTIPLIER, tensor::SHIFT];
+        assert_eq!(words(SUFFIXES), suffixes);
+        let keys = [
+            key::FORMAT,
+            key::VERSION,
+            key::MAPPING,
+            key::ACTIVATIONS,
+            key::GATE,
+            key::MATH,
+            key::BITS,
+            key::FRACTIONS,
+        ];
+        assert_eq!(words(KEYS), keys);
+        assert!(Activation::ALL.into_iter().all(|a| Activation::from_name(a.name()) == Some(a)));
+        assert!(MathBackend::ALL.into_iter().all(|m| MathBackend::from_name(m.name()) == Some(m)));
+        for none in ["", " ", "relu tanh", "rel", "relux"] {
+            assert_eq!(Activation::from_name(none), None, "{none}");
+        }
     }
 }

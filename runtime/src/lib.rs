@@ -23,6 +23,7 @@ mod header;
 mod host;
 pub mod integer;
 mod json;
+mod lanes;
 mod load;
 pub mod math;
 mod model;
@@ -32,6 +33,9 @@ pub mod operator;
 pub mod picture;
 #[cfg(all(target_arch = "riscv32", target_feature = "m", not(target_feature = "e")))]
 mod riscv;
+mod row;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd;
 pub mod uses;
 
 pub use decode::{Axis, GridDecoder};

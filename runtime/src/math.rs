@@ -3,10 +3,12 @@
 //! Trigonometry is in *turns*: sin_turns(t) = sin(2πt). Range reduction is then t - round(t), exact in f32.
 //! Every routine is free of branches that would keep the compiler from doing many values at once.
 
+use crate::lanes::Real;
+
 /// Adding and taking away 1.5·2^23 rounds an f32 of magnitude below 2^22 to the nearest whole number, ties to even.
 const ROUND: f32 = 12_582_912.0;
-/// From this magnitude on every f32 in turns is a whole or half turn.
-const WHOLE: f32 = 4_194_304.0;
+/// The f32 below 2^22, which is a quarter less, and from which on every one in turns is a whole or half turn.
+const BELOW_WHOLE: f32 = 4_194_303.8;
 /// The same as [`ROUND`] for half turns, up to a magnitude of 2^21; the last bit of the sum is then whether their number
 /// is odd.
 const ROUND_HALF: f32 = 6_291_456.0;
@@ -35,15 +37,15 @@ pub trait Math {
     }
 
     /// [`Math::exp`] as it is used by others: where nothing is done side by side, one copy for all of them.
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(any(target_os = "none", target_family = "wasm"), inline(never))]
+    #[cfg_attr(not(any(target_os = "none", target_family = "wasm")), inline(always))]
     fn exp_apart(x: f32) -> f32 {
         Self::exp(x)
     }
 
     /// [`Math::tanh`] in the same way.
-    #[cfg_attr(target_os = "none", inline(never))]
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(any(target_os = "none", target_family = "wasm"), inline(never))]
+    #[cfg_attr(not(any(target_os = "none", target_family = "wasm")), inline(always))]
     fn tanh_apart(x: f32) -> f32 {
         Self::tanh(x)
     }
@@ -51,37 +53,35 @@ pub trait Math {
     /// 1/(1 + exp(-x)).
     #[inline(always)]
     fn sigmoid(x: f32) -> f32 {
-        1.0 / (1.0 + Self::exp_apart(-x))
+        sigmoid(x, Self::exp_apart)
     }
 
     /// x/2·(1 + tanh(√(2/π)·(x + 0.044715x³))) (Hendrycks and Gimpel 2016).
     #[inline(always)]
     fn gelu(x: f32) -> f32 {
-        let inner = 0.797_884_6 * (x + 0.044_715 * (x * x * x));
-        0.5 * x * (1.0 + Self::tanh_apart(inner))
+        gelu(x, Self::tanh_apart)
     }
 
     /// x·sigmoid(x) (Ramachandran et al. 2017).
     #[inline(always)]
     fn swish(x: f32) -> f32 {
-        x * Self::sigmoid(x)
+        swish(x, Self::sigmoid)
     }
 }
 
 /// t less the nearest whole number of turns, in [-0.5, 0.5].
 #[inline(always)]
-fn reduce(t: f32) -> f32 {
+fn reduce<R: Real>(t: R) -> R {
     let r = t - ((t + ROUND) - ROUND);
     // Infinity times zero is the NaN an infinity deserves.
-    if t.abs() >= WHOLE { t * 0.0 } else { r }
+    t.abs().above(BELOW_WHOLE, t * 0.0, r)
 }
 
 /// sin(2πt) for |t| <= 2^21: of what is left to the nearest half turn, its sign changed where that is an odd one.
 #[inline(always)]
-fn sin_near(t: f32) -> f32 {
+fn sin_near<R: Real>(t: R) -> R {
     let shifted = t + ROUND_HALF;
-    let y = sin_quarter(t - (shifted - ROUND_HALF));
-    f32::from_bits(y.to_bits() ^ (shifted.to_bits() << 31))
+    sin_quarter(t - (shifted - ROUND_HALF)).flip(shifted)
 }
 
 /// [`Polynomial::sin_turns`] of values one of which is far.
@@ -110,14 +110,70 @@ fn all_near(values: &[f32; 8]) -> bool {
 /// sin(2πr) for |r| <= 0.25; odd minimax polynomial of degree 9, error 3.3e-9 before rounding.
 #[inline(always)]
 #[allow(clippy::approx_constant, reason = "the best first coefficient is near 2π, not 2π")]
-fn sin_quarter(r: f32) -> f32 {
+fn sin_quarter<R: Real>(r: R) -> R {
     let q = r * r;
-    let p = 39.536_705;
-    let p = p * q + -76.549_78;
-    let p = p * q + 81.601_006;
-    let p = p * q + -41.341_656;
-    let p = p * q + 6.283_185;
-    p * r
+    q.polynomial(&[39.536_705, -76.549_78, 81.601_006, -41.341_656, 6.283_185]) * r
+}
+
+/// [`Math::sin_turns`] by additions and products.
+#[inline(always)]
+pub(crate) fn sin_turns<R: Real>(t: R) -> R {
+    sin_near(reduce(t))
+}
+
+/// [`Math::cos_turns`] likewise.
+#[inline(always)]
+pub(crate) fn cos_turns<R: Real>(t: R) -> R {
+    sin_quarter(R::of(0.25) - reduce(t).abs())
+}
+
+/// [`Math::exp`] likewise.
+#[inline(always)]
+pub(crate) fn exp<R: Real>(x: R) -> R {
+    let x = x.above(88.0, R::of(88.0), x);
+    let x = x.below(-87.0, R::of(-87.0), x);
+    // x = n·ln 2 + r; the low bits of the shifted sum are n.
+    let shifted = x * core::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
+    let p = r.polynomial(&[1.394_111_3e-3, 8.363_175e-3, 4.166_637_4e-2, 0.166_665_76, 0.5]);
+    let tail = p * (r * r) + r;
+    let scale = shifted.power(ROUND);
+    scale + scale * tail
+}
+
+/// Up to here [`tanh_near`] is tanh(a) of a magnitude a, beyond it [`tanh_far`].
+pub(crate) const TANH_NEAR: f32 = 0.625;
+
+#[inline(always)]
+pub(crate) fn tanh_near<R: Real>(a: R) -> R {
+    let q = a * a;
+    let p = q.polynomial(&[-5.717_043_3e-3, 2.065_058_6e-2, -5.374_349_7e-2, 0.133_314_91, -0.333_332_84]);
+    p * q * a + a
+}
+
+#[inline(always)]
+pub(crate) fn tanh_far<R: Real>(a: R, exp: impl Fn(R) -> R) -> R {
+    R::of(1.0) - R::of(2.0) / (exp(a * 2.0) + 1.0)
+}
+
+/// [`Math::sigmoid`] by way of an exp.
+#[inline(always)]
+pub(crate) fn sigmoid<R: Real>(x: R, exp: impl Fn(R) -> R) -> R {
+    R::of(1.0) / (exp(-x) + 1.0)
+}
+
+/// [`Math::gelu`] by way of a tanh.
+#[inline(always)]
+pub(crate) fn gelu<R: Real>(x: R, tanh: impl Fn(R) -> R) -> R {
+    let inner = (x + x * x * x * 0.044_715) * 0.797_884_6;
+    x * 0.5 * (tanh(inner) + 1.0)
+}
+
+/// [`Math::swish`] by way of a sigmoid.
+#[inline(always)]
+pub(crate) fn swish<R: Real>(x: R, sigmoid: impl Fn(R) -> R) -> R {
+    x * sigmoid(x)
 }
 
 /// This crate's own routines: sine and cosine to 2.1e-7 absolute over ±1024 turns, tanh to 1.5e-7 and exp to 0.9e-7
@@ -128,7 +184,7 @@ pub struct Polynomial;
 impl Math for Polynomial {
     #[inline(always)]
     fn sin_turns(t: f32) -> f32 {
-        sin_near(reduce(t))
+        sin_turns(t)
     }
 
     #[inline(always)]
@@ -156,40 +212,23 @@ impl Math for Polynomial {
 
     #[inline(always)]
     fn cos_turns(t: f32) -> f32 {
-        sin_quarter(0.25 - reduce(t).abs())
+        cos_turns(t)
     }
 
     #[inline(always)]
     fn exp(x: f32) -> f32 {
-        let x = if x > 88.0 { 88.0 } else { x };
-        let x = if x < -87.0 { -87.0 } else { x };
-        // x = n·ln 2 + r; the low bits of the shifted sum are n.
-        let shifted = x * core::f32::consts::LOG2_E + ROUND;
-        let n = shifted - ROUND;
-        let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
-        let p = 1.394_111_3e-3;
-        let p = p * r + 8.363_175e-3;
-        let p = p * r + 4.166_637_4e-2;
-        let p = p * r + 0.166_665_76;
-        let p = p * r + 0.5;
-        let tail = p * (r * r) + r;
-        let bits = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
-        let scale = f32::from_bits(bits);
-        scale + scale * tail
+        exp(x)
     }
 
     #[inline(always)]
     fn tanh(x: f32) -> f32 {
         let a = x.abs();
-        let q = a * a;
-        let p = -5.717_043_3e-3;
-        let p = p * q + 2.065_058_6e-2;
-        let p = p * q + -5.374_349_7e-2;
-        let p = p * q + 0.133_314_91;
-        let p = p * q + -0.333_332_84;
-        let near = p * q * a + a;
-        let far = 1.0 - 2.0 / (Self::exp(2.0 * a) + 1.0);
-        let y = if a > 0.625 { far } else { near };
+        let y = if cfg!(target_os = "none") {
+            // A core without vectors computes one of them.
+            if a > TANH_NEAR { tanh_far(a, exp) } else { tanh_near(a) }
+        } else {
+            a.above(TANH_NEAR, tanh_far(a, exp), tanh_near(a))
+        };
         y.copysign(x)
     }
 }

@@ -1,10 +1,14 @@
 //! One point or a tile of points through the whole network, for any algebra of lanes.
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd;
 use crate::{
     activation,
+    dense::Dense,
     error::EvalError,
     format::{Activation, Mapping, MathBackend},
     model::Model,
+    row::{self, Row},
     uses,
 };
 
@@ -18,6 +22,18 @@ pub(crate) trait Algebra<const L: usize> {
 
     /// Coordinate `axis` of what is evaluated.
     fn seed(&self, axis: usize) -> [f32; L];
+    /// All coordinates, into as many.
+    #[inline(always)]
+    fn seeds(&self, to: &mut [[f32; L]]) {
+        for (axis, lanes) in to.iter_mut().enumerate() {
+            *lanes = self.seed(axis);
+        }
+    }
+    /// Sums of a layer on coordinates `x`, by its place in [`row`]; `false` when nothing is known of them beforehand.
+    #[inline(always)]
+    fn sums(&self, _layer: usize, _x: &[[f32; L]], _sums: &mut [[f32; L]]) -> bool {
+        false
+    }
     /// A number that does not depend on the coordinates.
     fn constant(value: f32) -> [f32; L];
     /// Applies an activation to every element in place.
@@ -30,10 +46,16 @@ pub(crate) trait Algebra<const L: usize> {
     fn affine(h: [f32; L], scale: f32, offset: f32) -> [f32; L];
 }
 
-/// `L` points, `[L, inputs]`.
+/// `L` points, `[L, inputs]`; coordinates that are not there are 0.
 pub(crate) struct Points<'x, const FUSED: bool = false> {
     pub(crate) x: &'x [f32],
     pub(crate) inputs: usize,
+}
+
+/// `L` points, maybe of a row.
+pub(crate) struct RowPoints<'x> {
+    pub(crate) points: Points<'x>,
+    pub(crate) row: Option<&'x Row<'x>>,
 }
 
 impl<const L: usize, const FUSED: bool> Algebra<L> for Points<'_, FUSED> {
@@ -61,6 +83,10 @@ impl<const L: usize, const FUSED: bool> Algebra<L> for Points<'_, FUSED> {
 
     #[inline(always)]
     fn mix(mut h: [f32; L], d: [f32; L], v: [f32; L]) -> [f32; L] {
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        if let (Some(h), Some(d), Some(v)) = (simd::fours(h), simd::fours(d), simd::fours(v)) {
+            return simd::lanes(simd::mix(h, d, v));
+        }
         for (h, (d, v)) in h.iter_mut().zip(d.iter().zip(&v)) {
             *h = *v + *h * *d;
         }
@@ -69,7 +95,85 @@ impl<const L: usize, const FUSED: bool> Algebra<L> for Points<'_, FUSED> {
 
     #[inline(always)]
     fn affine(h: [f32; L], scale: f32, offset: f32) -> [f32; L] {
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        if let Some(h) = simd::fours(h) {
+            return simd::lanes(simd::affine(h, scale, offset));
+        }
         h.map(|h| h * scale + offset)
+    }
+}
+
+impl<const L: usize> Algebra<L> for RowPoints<'_> {
+    #[inline(always)]
+    fn seed(&self, axis: usize) -> [f32; L] {
+        self.points.seed(axis)
+    }
+
+    // Not by `seed`, lane by lane in a row of code: one copy of a small loop.
+    #[inline(never)]
+    fn seeds(&self, to: &mut [[f32; L]]) {
+        for (lane, point) in self.points.x.chunks_exact(self.points.inputs.max(1)).enumerate() {
+            for (to, x) in to.iter_mut().zip(point) {
+                to.get_mut(lane).into_iter().for_each(|to| *to = *x);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn sums(&self, layer: usize, x: &[[f32; L]], sums: &mut [[f32; L]]) -> bool {
+        let Some(row) = self.row else { return false };
+        let (Some(shared), Some(x)) = (row.shared.get(layer), x.get(row.input)) else { return false };
+        shared.forward(*x, sums)
+    }
+
+    #[inline(always)]
+    fn constant(value: f32) -> [f32; L] {
+        Points::<false>::constant(value)
+    }
+
+    #[inline(always)]
+    fn activate<const USES: u32>(math: MathBackend, activation: Activation, values: &mut [[f32; L]]) {
+        Points::<false>::activate::<USES>(math, activation, values);
+    }
+
+    #[inline(always)]
+    fn sin_cos(math: MathBackend, sin: &mut [[f32; L]], cos: &mut [[f32; L]]) {
+        Points::<false>::sin_cos(math, sin, cos);
+    }
+
+    #[inline(always)]
+    fn mix(h: [f32; L], d: [f32; L], v: [f32; L]) -> [f32; L] {
+        Points::<false>::mix(h, d, v)
+    }
+
+    #[inline(always)]
+    fn affine(h: [f32; L], scale: f32, offset: f32) -> [f32; L] {
+        Points::<false>::affine(h, scale, offset)
+    }
+}
+
+/// The one NaN where a lane is not a number.
+#[inline(always)]
+fn one_nan<const L: usize>(lanes: [f32; L]) -> [f32; L] {
+    let nan = f32::from_bits(NAN);
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if let Some(four) = simd::fours(lanes) {
+        return simd::lanes(simd::one_nan(four, nan));
+    }
+    lanes.map(|lane| if lane.is_nan() { nan } else { lane })
+}
+
+/// Sums of a layer, from what is known beforehand of the one at that place, if it is.
+#[inline(always)]
+fn on_coordinates<A: Algebra<L>, const L: usize, const USES: u32>(
+    algebra: &A,
+    place: usize,
+    dense: &Dense<'_>,
+    x: &[[f32; L]],
+    y: &mut [[f32; L]],
+) {
+    if !algebra.sums(place, x, y) {
+        dense.forward::<A, L, USES>(x, y);
     }
 }
 
@@ -92,21 +196,24 @@ impl<const USES: u32> Model<'_, USES> {
         let encoders = self.encoders.as_ref().filter(|_| uses::has(USES, uses::GATE));
         if let (Some([first, second]), Some(gate)) = (encoders, self.architecture.gate) {
             let features = a.get(..features).unwrap_or(&[]);
-            first.forward::<A, L, USES>(features, u);
-            second.forward::<A, L, USES>(features, v);
+            on_coordinates::<A, L, USES>(algebra, 1, first, features, u);
+            on_coordinates::<A, L, USES>(algebra, 2, second, features, v);
             A::activate::<USES>(self.math, gate, u);
             A::activate::<USES>(self.math, gate, v);
             for (u, v) in u.as_flattened_mut().iter_mut().zip(v.as_flattened()) {
                 *u -= *v;
             }
         }
+        let mapped = self.mapping.is_some() && uses::has(USES, uses::MAPPING);
         let last = self.layers.len().saturating_sub(1);
         let (mut from, mut to) = (a, b);
         let mut outputs = 0;
         for (n, (dense, layer)) in self.layers.iter().zip(&self.architecture.layers).enumerate() {
             let Some(x) = from.get(..layer.inputs) else { return };
             let Some(y) = to.get_mut(..layer.outputs) else { return };
-            dense.forward::<A, L, USES>(x, y);
+            // A layer behind a mapping is not on coordinates.
+            let place = if n > 0 || mapped { usize::MAX } else { row::FIRST };
+            on_coordinates::<A, L, USES>(algebra, place, dense, x, y);
             A::activate::<USES>(self.math, layer.activation, y);
             if n < last && encoders.is_some() {
                 for (h, (difference, v)) in y.iter_mut().zip(u.iter().zip(v.iter())) {
@@ -122,29 +229,19 @@ impl<const USES: u32> Model<'_, USES> {
             if let Some((scale, offset)) = affine {
                 lanes = A::affine(lanes, scale.get(k).unwrap_or(1.0), offset.get(k).unwrap_or(0.0));
             }
-            for lane in &mut lanes {
-                if lane.is_nan() {
-                    *lane = f32::from_bits(NAN);
-                }
-            }
-            store(k, lanes);
+            store(k, one_nan(lanes));
         }
     }
 
     /// Coordinates to features: into `a`, by way of `b` where there is a mapping.
     fn features<A: Algebra<L>, const L: usize>(&self, algebra: &A, a: &mut [[f32; L]], b: &mut [[f32; L]]) {
         let inputs = self.inputs();
-        let seed = |to: &mut [[f32; L]]| {
-            for (axis, lanes) in to.iter_mut().take(inputs).enumerate() {
-                *lanes = algebra.seed(axis);
-            }
-        };
+        let seed = |to: &mut [[f32; L]]| algebra.seeds(to.get_mut(..inputs).unwrap_or(&mut []));
         let mapping = self.mapping.as_ref().filter(|_| uses::has(USES, uses::MAPPING));
         let (Some(dense), Mapping::Fourier { frequencies, raw }) = (mapping, self.architecture.mapping) else {
             seed(a);
             return;
         };
-        seed(b);
         let before = if raw { inputs } else { 0 };
         if raw {
             seed(a);
@@ -152,7 +249,8 @@ impl<const USES: u32> Model<'_, USES> {
         let Some(turns) = a.get_mut(before..) else { return };
         let Some((sin, rest)) = turns.split_at_mut_checked(frequencies) else { return };
         let Some((cos, _)) = rest.split_at_mut_checked(frequencies) else { return };
-        dense.forward::<A, L, USES>(b.get(..inputs).unwrap_or(&[]), sin);
+        seed(b);
+        on_coordinates::<A, L, USES>(algebra, row::FIRST, dense, b.get(..inputs).unwrap_or(&[]), sin);
         A::sin_cos(self.math, sin, cos);
     }
 
@@ -181,5 +279,16 @@ impl<const USES: u32> Model<'_, USES> {
             () if have < need => Err(EvalError::ScratchLength),
             () => Ok(()),
         }
+    }
+
+    /// Whether n points' slices have the lengths they must have.
+    pub(crate) fn check_points(&self, x: usize, y: usize, scratch: (usize, usize)) -> Result<(), EvalError> {
+        let (have, need) = scratch;
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let points = x.checked_div(inputs).filter(|n| n * inputs == x).ok_or(EvalError::InputLength)?;
+        if points.checked_mul(outputs) != Some(y) {
+            return Err(EvalError::OutputLength);
+        }
+        if have < need { Err(EvalError::ScratchLength) } else { Ok(()) }
     }
 }

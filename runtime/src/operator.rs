@@ -28,10 +28,10 @@ use crate::{
     describe::Quantity,
     error::{EvalError, LoadError, SelfTestError, TensorName, Word},
     format::{
-        Activation, Architecture, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, MathBackend, OPERATOR_FORMAT, OPERATOR_VERSION,
-        Precision, key, tensor,
+        Activation, Architecture, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, MathBackend, OPERATOR_FORMAT,
+        OPERATOR_VERSION, Precision, key, tensor,
     },
-    header::{self, Dtype, Header, Info, MAX_HEADER, METADATA, Spans, Words},
+    header::{self, Header, Info, MAX_HEADER, METADATA, Spans},
     json::{Json, decimal},
     load::Reader,
     model::{Model, NARROW, WIDE},
@@ -124,8 +124,8 @@ fn read<'s, 'a>(
     (text, data): (&'a [u8], &'a [u8]),
     prefix: &str,
     spans: &'s mut Spans,
-) -> Result<Header<'s, 'a>, LoadError> {
-    let mut header = Header { text, data, words: Words::default(), spans };
+) -> Result<Header<'s, 'a, LoadError>, LoadError> {
+    let mut header = Header::over(text, data, spans);
     let mut problem = None;
     let mut json = Json::new(text);
     let parsed = json.object(&mut |json, name| {
@@ -200,26 +200,37 @@ fn network<'a, const MOST: usize>(
 ) -> Result<Model<'a>, LoadError> {
     let mut spans = Spans::new();
     let header = read(file, prefix, &mut spans)?;
-    let words = header.words;
-    let mut reader = Reader::<{ uses::ALL }>::new(&header);
-    let (architecture, mapping) = reader.architecture::<MOST>(&words)?;
-    let layers = reader.layers(&architecture)?;
-    let encoders = reader.encoders(&architecture)?;
-    if architecture.output_affine || reader.taken != header.spans.len() {
-        return Err(LoadError::UnknownTensor);
-    }
-    Ok(Model {
-        precision: reader.precision.unwrap_or_default(),
-        weight_bytes: reader.weight_bytes,
-        architecture,
+    let mut model = Model {
+        precision: Precision::F32,
+        weight_bytes: 0,
+        architecture: Architecture {
+            inputs: 0,
+            mapping: Mapping::None,
+            gate: None,
+            layers: Layers::new(),
+            output_affine: false,
+        },
         math,
         header: header.text,
-        mapping,
-        encoders,
-        layers,
+        mapping: None,
+        encoders: None,
+        layers: Vec::new(),
         output: None,
         self_test: None,
-    })
+    };
+    let mut reader = reader(&header);
+    reader.read::<MOST>(&header.words, &mut model)?;
+    if model.output.is_some() || model.self_test.is_some() {
+        return Err(LoadError::UnknownTensor);
+    }
+    model.precision = reader.precision.unwrap_or_default();
+    model.weight_bytes = reader.weight_bytes;
+    Ok(model)
+}
+
+/// Takes tensors out of a header of this file.
+fn reader<'h, 'a>(header: &'h Header<'h, 'a, LoadError>) -> Reader<'h, 'a, LoadError, { uses::ALL }, false> {
+    Reader { header, memory: &mut [], precision: None, taken: 0, weight_bytes: 0 }
 }
 
 impl<'a> Operator<'a> {
@@ -278,24 +289,24 @@ impl<'a> Operator<'a> {
     fn head(&mut self, file: (&'a [u8], &'a [u8]), merge: Option<Activation>) -> Result<(), LoadError> {
         let mut spans = Spans::new();
         let header = read(file, "", &mut spans)?;
-        let mut reader = Reader::<{ uses::ALL }>::new(&header);
+        let mut reader = reader(&header);
         reader.precision = Some(self.trunk.precision);
         let [_, outputs] = header.span(TensorName::HeadBias)?.shape;
         if outputs > MAX_WIDTH {
             return Err(LoadError::Shape(TensorName::HeadBias));
         }
-        self.bias = reader.weights(TensorName::HeadBias, 1, [1, outputs])?;
+        self.bias = reader.weights(TensorName::HeadBias, 1)?.0;
         if let Some(activation) = merge {
-            let kernel = reader.weights(TensorName::HeadKernel, 2, [self.trunk.outputs(), outputs])?;
+            let (kernel, shape) = reader.weights(TensorName::HeadKernel, 2)?;
+            if shape != [self.trunk.outputs(), outputs] {
+                return Err(LoadError::Shape(TensorName::HeadKernel));
+            }
             self.head = Some((Dense { kernel, bias: self.bias }, activation));
         }
         self.weight_bytes += reader.weight_bytes;
         if let Ok(functions) = header.span(TensorName::SelfTestFunctions) {
             let [functions, points] = [functions.shape[0], header.span(TensorName::SelfTestPoints)?.shape[0]];
-            let mut samples = |name, rows, width| match reader.tensor(name, 2, [rows, width])? {
-                (bytes, Dtype::F32) => Ok(Values::new(bytes, Precision::F32)),
-                _ => Err(LoadError::Dtype(name)),
-            };
+            let mut samples = |name, rows, width| reader.samples(name, [rows, width]);
             let rows = functions.checked_mul(points).ok_or(LoadError::Shape(TensorName::SelfTestOutputs))?;
             self.self_test = Some([
                 samples(TensorName::SelfTestFunctions, functions, self.branch.inputs())?,

@@ -211,12 +211,15 @@ impl Evaluate for OfFunction<'_> {
     fn grid(&self) -> Option<NativeGrid> {
         NativeGrid::parse(self.operator.metadata(key::GRID)?).filter(|g| g.counts.len() == self.inputs())
     }
-    fn values(&self, coordinates: &[f32]) -> Vec<f32> {
-        evaluate_operator(&self.operator, &self.u, coordinates)
-    }
     fn self_test(&self) -> Result<(), SelfTestError> {
         let o = &self.operator;
         o.self_test(&mut vec![0.0; o.latent_len()], &mut vec![0.0; o.self_test_scratch_len()])
+    }
+}
+
+impl Evaluator for OfFunction<'_> {
+    fn evaluate(&self, coordinates: &[f32]) -> Vec<f32> {
+        evaluate_operator(&self.operator, &self.u, coordinates)
     }
 }
 

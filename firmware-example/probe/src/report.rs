@@ -3,7 +3,11 @@
 
 use core::hint::black_box;
 
-use rwf_runtime::{EvalError, IntegerModel, LoadError, Model, Quantity, SelfTestError};
+use rwf_runtime::{
+    Axis, EvalError, GridDecoder, IntegerModel, LoadError, Model, Quantity, SelfTestError,
+    describe::{Order, Sampling},
+    format::MAX_INPUTS,
+};
 
 use crate::{Hash, MODELS, hash, hash_integers};
 
@@ -11,6 +15,9 @@ use crate::{Hash, MODELS, hash, hash_integers};
 const TIMED: usize = 16;
 /// Most points a tile of the measurement has.
 const TILE: usize = 4;
+
+/// Samples of a row of the measurement.
+const ROW: usize = 16;
 
 /// What a target has to offer.
 pub trait Platform {
@@ -78,6 +85,16 @@ impl<P: Platform> Printer<'_, P> {
         self.some("instructions-1", one);
         let four = self.instructions(model, TILE, scratch);
         self.some("instructions-4", four);
+        let batch = TILE * model.scratch_len();
+        let rows = [
+            ("instructions-row-apart", Order::FirstFastest, batch),
+            ("instructions-row-first", Order::FirstFastest, model.grid_scratch_len()),
+            ("instructions-row-last", Order::LastFastest, model.grid_scratch_len()),
+        ];
+        for (what, order, scratch_len) in rows {
+            let row = self.row(model, order, scratch.get_mut(..scratch_len).unwrap_or(&mut []));
+            self.some(what, row);
+        }
         Ok(())
     }
 
@@ -159,6 +176,31 @@ impl<P: Platform> Printer<'_, P> {
                     model.eval_batch(black_box(x), y, scratch)
                 };
                 black_box(done.is_ok());
+                black_box(&y);
+            }
+        })?;
+        Some(total / TIMED as u64)
+    }
+
+    /// Instructions of a point of a row of [`ROW`] samples, in which the first or the last input runs; the scratch says
+    /// whether there is room for what they share.
+    fn row(&mut self, model: &Model<'_>, order: Order, scratch: &mut [f32]) -> Option<u64> {
+        let mut values = [0.0f32; 64];
+        let y = values.get_mut(..ROW * model.outputs())?;
+        let input = if order == Order::FirstFastest { 0 } else { model.inputs().checked_sub(1)? };
+        let axis = |i: usize| {
+            let (lo, hi) = model.input(i).map_or((0.0, 1.0), |domain| (domain.lo, domain.hi));
+            Axis::over(lo, hi, if i == input { ROW } else { 1 }, Sampling::Cell)
+        };
+        // Not under the counter: the header's text is read for it.
+        let mut axes = [axis(0); MAX_INPUTS];
+        axes.iter_mut().enumerate().for_each(|(i, to)| *to = axis(i));
+        let axis = |i: usize| axes.get(i).copied().unwrap_or(axes[0]);
+        GridDecoder::with(model, axis, order)?.fill(y, scratch).ok()?;
+        let total = self.platform.instructions(&mut || {
+            for _ in 0..TIMED / ROW {
+                let decoder = GridDecoder::with(black_box(model), axis, order);
+                black_box(decoder.map(|mut decoder| decoder.fill(y, scratch).is_ok()));
                 black_box(&y);
             }
         })?;

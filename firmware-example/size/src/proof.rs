@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use rwf_runtime::{Axis, GridDecoder, IntegerModel, Model, describe::Order};
+use rwf_runtime::{Axis, GridDecoder, IntegerModel, LoadError, Model, SelfTestError, describe::Order, uses};
 
 /// Every function of [`Model`], [`GridDecoder`] and [`IntegerModel`] that computes or reads.
 pub fn everything(x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
@@ -11,6 +11,11 @@ pub fn everything(x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     let (x, y) = (black_box(x), black_box(y));
     if let Ok(model) = Model::new(file) {
         floats(&model, x, y, black_box(scratch));
+    }
+    let (mut memory, mut more) = ([0.0; 8], [0.0; 64]);
+    let widened = Model::<{ uses::ALL }>::load_widened::<LoadError>(file, &mut &mut black_box(&mut memory)[..]);
+    if let Ok(model) = widened {
+        floats(&model, x, y, black_box(&mut more));
     }
     if let Ok(model) = IntegerModel::new(file) {
         integers(&model, x, y);
@@ -23,6 +28,9 @@ fn floats(model: &Model<'_>, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     black_box(model.self_test(scratch).is_ok());
     black_box(model.eval(x, y, scratch).is_ok());
     black_box(model.eval_batch(x, y, scratch).is_ok());
+    black_box(model.eval_tiled::<2>(x, y, scratch).is_ok());
+    black_box(model.self_test_tiled::<SelfTestError, 2>(scratch).is_ok());
+    black_box((model.grid_scratch_len(), model.tiled_grid_scratch_len::<2>(), model.has_self_test()));
     black_box(model.jacobian(x, y, jacobian, scratch).is_ok());
     black_box(model.hessian_vector(x, x, y, jacobian, product, scratch).is_ok());
     black_box((model.batch_scratch_len(), model.jacobian_scratch_len(), model.hessian_scratch_len()));
@@ -35,6 +43,7 @@ fn floats(model: &Model<'_>, x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     if let Some(mut decoder) = GridDecoder::new(model, black_box(&axes), black_box(Order::LastFastest)) {
         black_box(decoder.fill(y, scratch).is_ok());
         black_box(decoder.remaining());
+        black_box(decoder.fill_tiled::<2>(y, scratch).is_ok());
     }
 }
 

@@ -39,49 +39,57 @@ pub(crate) fn take(bytes: usize) -> Option<usize> {
     Some(start)
 }
 
-/// Where `length` values from `address` on end; `None` when they are not aligned or not all in memory that was taken.
-pub(crate) fn end<T>(address: usize, length: usize) -> Option<usize> {
-    let end = address.checked_add(length.checked_mul(size_of::<T>())?)?;
-    let inside = address >= base() && end <= NEXT.load(Ordering::Relaxed) && address.is_multiple_of(align_of::<T>());
-    inside.then_some(end)
+/// `length` new numbers, all 0.
+pub(crate) fn array<T: Zero>(length: usize) -> Option<&'static mut [T]> {
+    let start = take(length.checked_mul(size_of::<T>())?)?;
+    // SAFETY: just taken, for nobody else, and aligned; the memory comes as zeros, and any bits are such a number.
+    Some(unsafe { core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(start), length) })
 }
 
-/// `length` values at `address`; `None` as for [`end`].
+/// Gives back what was taken last and is not needed: from `rest` on.
+pub(crate) fn give_back(rest: &'static mut [f32]) {
+    NEXT.store(rest.as_ptr().addr().next_multiple_of(ALIGN), Ordering::Relaxed);
+}
+
+/// Numbers of which any bits are one.
+pub(crate) trait Zero {}
+impl Zero for f32 {}
+impl Zero for i16 {}
+
+/// Whether `length` values of `size` bytes at `address` are aligned and in memory that was taken.
+fn is_taken(address: usize, length: usize, size: usize) -> bool {
+    let bytes = length as u64 * size as u64;
+    address >= base() && address as u64 + bytes <= NEXT.load(Ordering::Relaxed) as u64 && address.is_multiple_of(size)
+}
+
+/// `length` bytes at `address`; `None` when they are not all in memory that was taken.
 ///
 /// # Safety
 /// Nobody writes there while the slice lives.
-pub(crate) unsafe fn slice<T>(address: usize, length: usize) -> Option<&'static [T]> {
-    end::<T>(address, length)?;
-    // SAFETY: in memory that was taken, aligned, and left alone by promise of the caller.
-    Some(unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address), length) })
+pub(crate) unsafe fn bytes(address: usize, length: usize) -> Option<&'static [u8]> {
+    // SAFETY: in memory that was taken, and left alone by promise of the caller.
+    is_taken(address, length, 1)
+        .then(|| unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address), length) })
 }
 
-/// `length` values at `address` to write; `None` as for [`end`].
-///
-/// # Safety
-/// Nobody else reads or writes there while the slice lives.
-pub(crate) unsafe fn slice_mut<T>(address: usize, length: usize) -> Option<&'static mut [T]> {
-    end::<T>(address, length)?;
-    // SAFETY: in memory that was taken, aligned, and left alone by promise of the caller.
-    Some(unsafe { core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(address), length) })
-}
-
-/// What the host reads from and writes to; refused where they overlap.
+/// What the host reads from and writes to, `rows` of `from.1` and of `to.1` numbers; refused where they overlap.
 pub(crate) fn buffers(
-    from: usize,
-    length: Option<usize>,
-    to: usize,
-    room: Option<usize>,
+    from: (usize, usize),
+    to: (usize, usize),
+    rows: usize,
 ) -> Result<(&'static [f32], &'static mut [f32]), Code> {
-    let (length, room) = (length.ok_or(Code::BadShape)?, room.ok_or(Code::BadShape)?);
-    let (from_end, to_end) = (end::<f32>(from, length), end::<f32>(to, room));
-    let (from_end, to_end) = (from_end.ok_or(Code::BadAddress)?, to_end.ok_or(Code::BadAddress)?);
-    if from < to_end && to < from_end {
+    let length = |(_, width): (usize, usize)| rows.checked_mul(width).ok_or(Code::BadShape);
+    let (length, room) = (length(from)?, length(to)?);
+    let (from, to) = (from.0, to.0);
+    let fine = is_taken(from, length, 4) && is_taken(to, room, 4);
+    if !fine || (from < to + 4 * room && to < from + 4 * length) {
         return Err(Code::BadAddress);
     }
     // SAFETY: both are inside the host's part of the memory, aligned, and apart.
     unsafe {
-        let from = slice(from, length).ok_or(Code::BadAddress)?;
-        Ok((from, slice_mut(to, room).ok_or(Code::BadAddress)?))
+        Ok((
+            core::slice::from_raw_parts(core::ptr::with_exposed_provenance(from), length),
+            core::slice::from_raw_parts_mut(core::ptr::with_exposed_provenance_mut(to), room),
+        ))
     }
 }

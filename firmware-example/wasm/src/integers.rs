@@ -1,14 +1,16 @@
 //! The module for models in integers.
 
-use rwf_runtime::{EvalError, IntegerModel, LoadError, SelfTestError};
+use rwf_runtime::{EvalError, IntegerModel};
+
+use crate::{Code, Refused};
 
 /// What a module of this kind evaluates.
 pub(crate) type Model = IntegerModel<'static>;
 /// What its scratch is made of.
 pub(crate) type Number = i16;
 
-pub(crate) fn load(bytes: &'static [u8]) -> Result<Model, LoadError> {
-    Model::new(bytes)
+pub(crate) fn load(bytes: &'static [u8]) -> Result<Model, Code> {
+    Model::load_or::<Refused>(bytes).map_err(|_| Code::BadModel)
 }
 
 /// Numbers of scratch it needs.
@@ -20,6 +22,6 @@ pub(crate) fn eval(model: &Model, x: &[f32], y: &mut [f32], scratch: &mut [Numbe
     model.eval(x, y, scratch)
 }
 
-pub(crate) fn self_test(model: &Model, scratch: &mut [Number]) -> Result<(), SelfTestError> {
-    model.self_test(scratch)
+pub(crate) fn self_test(model: &Model, scratch: &mut [Number]) -> Result<(), Refused> {
+    model.self_test_or(scratch)
 }

@@ -11,12 +11,13 @@ mod floats;
 #[cfg(feature = "integers")]
 mod integers;
 
-use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 #[cfg(not(feature = "integers"))]
 use floats as kind;
 #[cfg(feature = "integers")]
 use integers as kind;
+use rwf_runtime::{LoadError, SelfTestError};
 
 /// Why a call failed.
 #[repr(i32)]
@@ -38,22 +39,36 @@ enum Code {
     OtherBits = -7,
 }
 
+/// Something was not in order; what is not kept, as the reasons would be a tenth of the module.
+struct Refused;
+
+impl From<LoadError> for Refused {
+    fn from(_: LoadError) -> Self {
+        Self
+    }
+}
+
+impl From<SelfTestError> for Refused {
+    fn from(_: SelfTestError) -> Self {
+        Self
+    }
+}
+
 /// A loaded model and the scratch it works in.
 struct Loaded {
     model: kind::Model,
     scratch: &'static mut [kind::Number],
 }
 
-struct State(UnsafeCell<Option<Loaded>>);
-// SAFETY: the module is built without threads, and no function calls back into the host.
-unsafe impl Sync for State {}
-static STATE: State = State(UnsafeCell::new(None));
+/// Where what is loaded lies in the arena; 0 for nowhere.
+static LOADED: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs `f` on the loaded model.
 fn with(f: impl FnOnce(&mut Loaded) -> Result<i32, Code>) -> i32 {
-    // SAFETY: one thread, and no exported function runs inside another.
-    let state = unsafe { &mut *STATE.0.get() };
-    state.as_mut().ok_or(Code::NoModel).and_then(f).unwrap_or_else(|code| code as i32)
+    let loaded = core::ptr::with_exposed_provenance_mut::<Loaded>(LOADED.load(Ordering::Relaxed));
+    // SAFETY: null, or where `rwf_load` has written one; one thread, and no exported function runs inside another.
+    let loaded = unsafe { loaded.as_mut() };
+    loaded.ok_or(Code::NoModel).and_then(f).unwrap_or_else(|code| code as i32)
 }
 
 /// Takes `bytes` of memory at a multiple of 16; 0 when there is none. It is given back by dropping the instance.
@@ -67,14 +82,13 @@ pub extern "C" fn rwf_alloc(bytes: usize) -> usize {
 pub extern "C" fn rwf_load(address: usize, length: usize) -> i32 {
     let load = || {
         // SAFETY: inside the memory, and the host has promised to leave it alone.
-        let bytes = unsafe { arena::slice::<u8>(address, length) }.ok_or(Code::BadAddress)?;
-        let model = kind::load(bytes).map_err(|_| Code::BadModel)?;
-        let numbers = kind::scratch_len(&model);
-        let scratch = arena::take(size_of::<kind::Number>() * numbers).ok_or(Code::NoMemory)?;
-        // SAFETY: just taken, for nobody else.
-        let scratch = unsafe { arena::slice_mut(scratch, numbers) }.ok_or(Code::NoMemory)?;
-        // SAFETY: one thread, and no exported function runs inside another.
-        unsafe { *STATE.0.get() = Some(Loaded { model, scratch }) };
+        let bytes = unsafe { arena::bytes(address, length) }.ok_or(Code::BadAddress)?;
+        let model = kind::load(bytes)?;
+        let scratch = arena::array(kind::scratch_len(&model)).ok_or(Code::NoMemory)?;
+        let at = arena::take(size_of::<Loaded>()).ok_or(Code::NoMemory)?;
+        // SAFETY: just taken, for nobody else, aligned to 16 as nothing in it needs more.
+        unsafe { core::ptr::with_exposed_provenance_mut::<Loaded>(at).write(Loaded { model, scratch }) };
+        LOADED.store(at, Ordering::Relaxed);
         Ok(0)
     };
     load().unwrap_or_else(|code: Code| code as i32)
@@ -102,9 +116,9 @@ pub extern "C" fn rwf_multiply_adds() -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn rwf_self_test() -> i32 {
     with(|l| match kind::self_test(&l.model, l.scratch) {
+        _ if !l.model.has_self_test() => Err(Code::NoSelfTest),
         Ok(()) => Ok(0),
-        Err(rwf_runtime::SelfTestError::Missing) => Err(Code::NoSelfTest),
-        Err(_) => Err(Code::OtherBits),
+        Err(Refused) => Err(Code::OtherBits),
     })
 }
 
@@ -112,7 +126,7 @@ pub extern "C" fn rwf_self_test() -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn rwf_eval(x: usize, count: usize, y: usize) -> i32 {
     with(|l| {
-        let (x, y) = arena::buffers(x, count.checked_mul(l.model.inputs()), y, count.checked_mul(l.model.outputs()))?;
+        let (x, y) = arena::buffers((x, l.model.inputs()), (y, l.model.outputs()), count)?;
         kind::eval(&l.model, x, y, l.scratch).map_err(|_| Code::BadShape)?;
         Ok(0)
     })

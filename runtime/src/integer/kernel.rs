@@ -57,7 +57,7 @@ impl Bits {
     }
 
     pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|b| b.name().as_bytes() == name)
+        Self::ALL.get(crate::header::position("4 6 8 16", name)?).copied()
     }
 
     /// Largest magnitude of a weight.

@@ -7,10 +7,10 @@ use super::{
     kernel::{Bits, Narrow, Wide},
 };
 use crate::{
-    dense::Values,
+    dense::{Values, all_finite},
     error::{LoadError, TensorName, Word},
     format::{self, Activation, Architecture, Layer, Layers, MAX_INPUTS, MAX_LAYERS, MAX_WIDTH, Mapping, Precision},
-    header::{Dtype, Header, Spans},
+    header::{Dtype, Header, Key, Spans},
     json::decimal,
 };
 
@@ -21,12 +21,20 @@ impl<'a> IntegerModel<'a> {
     /// Everything that is not exactly as FORMAT.md says: see [`LoadError`]. Afterwards only a slice of the wrong
     /// length can fail.
     pub fn new(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        Self::load_or(bytes)
+    }
+
+    /// [`IntegerModel::new`] with an error of the caller's: one that does not keep the reason costs no code for reasons.
+    ///
+    /// # Errors
+    /// What `E` makes of the [`LoadError`].
+    pub fn load_or<E: From<LoadError>>(bytes: &'a [u8]) -> Result<Self, E> {
         let mut spans = Spans::new();
-        let header = Header::read(bytes, &mut spans)?;
+        let header = Header::<E>::read(bytes, &mut spans)?;
         match header.version()? {
             format::INTEGER_VERSION => {}
-            version if version < format::INTEGER_VERSION && version > 0 => return Err(LoadError::NotInteger),
-            version => return Err(LoadError::UnsupportedVersion(version)),
+            version if version < format::INTEGER_VERSION && version > 0 => return Err(LoadError::NotInteger.into()),
+            version => return Err(LoadError::UnsupportedVersion(version).into()),
         }
         header.check_spans()?;
         Reader { header: &header, taken: 0, bytes: 0 }.model()
@@ -41,20 +49,20 @@ fn signed(word: &[u8]) -> Option<i32> {
     }
 }
 
-struct Reader<'h, 'a> {
-    header: &'h Header<'h, 'a>,
+struct Reader<'h, 'a, E> {
+    header: &'h Header<'h, 'a, E>,
     taken: usize,
     bytes: usize,
 }
 
-impl<'a> Reader<'_, 'a> {
-    fn take(&mut self, name: TensorName, dtype: Dtype, rank: u8, shape: [usize; 2]) -> Result<&'a [u8], LoadError> {
+impl<'a, E: From<LoadError>> Reader<'_, 'a, E> {
+    fn take(&mut self, name: TensorName, dtype: Dtype, rank: u8, shape: [usize; 2]) -> Result<&'a [u8], E> {
         let span = self.header.span(name)?;
         if span.dtype != dtype {
-            return Err(LoadError::Dtype(name));
+            return Err(LoadError::Dtype(name).into());
         }
         if span.rank != rank || span.shape != shape || shape.contains(&0) {
-            return Err(LoadError::Shape(name));
+            return Err(LoadError::Shape(name).into());
         }
         let bytes = span.bytes(self.header.data);
         self.taken += 1;
@@ -62,16 +70,17 @@ impl<'a> Reader<'_, 'a> {
         Ok(bytes)
     }
 
-    fn floats(&mut self, name: TensorName, count: usize) -> Result<Values<'a>, LoadError> {
-        let values = Values::new(self.take(name, Dtype::F32, 1, [1, count])?, Precision::F32);
-        if values.all_finite() { Ok(values) } else { Err(LoadError::NotFinite(name)) }
+    fn floats(&mut self, name: TensorName, count: usize) -> Result<Values<'a>, E> {
+        let bytes = self.take(name, Dtype::F32, 1, [1, count])?;
+        let values = Values::new(bytes, Precision::F32);
+        if all_finite(bytes, Precision::F32) { Ok(values) } else { Err(LoadError::NotFinite(name).into()) }
     }
 
-    fn wide(&mut self, kernel: TensorName, bias: TensorName) -> Result<(Wide<'a>, [usize; 2]), LoadError> {
+    fn wide(&mut self, kernel: TensorName, bias: TensorName) -> Result<(Wide<'a>, [usize; 2]), E> {
         let span = self.header.span(kernel)?;
         let [inputs, outputs] = span.shape;
         if span.rank != 2 || !(1..=MAX_INPUTS).contains(&inputs) || !(1..=MAX_WIDTH).contains(&outputs) {
-            return Err(LoadError::Shape(kernel));
+            return Err(LoadError::Shape(kernel).into());
         }
         let wide = Wide {
             kernel: self.take(kernel, Dtype::I32, 2, [inputs, outputs])?.as_chunks().0,
@@ -85,10 +94,10 @@ impl<'a> Reader<'_, 'a> {
         [name, bias, multiplier, shift]: [TensorName; 4],
         bits: Bits,
         inputs: usize,
-    ) -> Result<(Narrow<'a>, usize), LoadError> {
+    ) -> Result<(Narrow<'a>, usize), E> {
         let outputs = self.header.span(name)?.shape[0];
         if inputs > MAX_WIDTH || outputs > MAX_WIDTH {
-            return Err(LoadError::Shape(name));
+            return Err(LoadError::Shape(name).into());
         }
         let (dtype, width) = match bits {
             Bits::Four | Bits::Six => (Dtype::U8, bits.row(inputs)),
@@ -106,7 +115,7 @@ impl<'a> Reader<'_, 'a> {
         let fine = narrow.multiplier.iter().all(|m| (0..1 << 16).contains(&i32::from_le_bytes(*m)))
             && narrow.shift.iter().all(|s| (-31..=31).contains(&(*s as i8)));
         if !fine || !narrow.is_bounded() {
-            return Err(LoadError::Overflow(name));
+            return Err(LoadError::Overflow(name).into());
         }
         Ok((narrow, outputs))
     }
@@ -119,18 +128,18 @@ impl<'a> Reader<'_, 'a> {
         mapped: bool,
         shape: [usize; 2],
         gate: Activation,
-    ) -> Result<Dense<'a>, LoadError> {
+    ) -> Result<Dense<'a>, E> {
         if !mapped {
             let name = TensorName::EncoderKernel(n);
             let (wide, found) = self.wide(name, TensorName::EncoderBias(n))?;
             if bits != b"32" {
-                return Err(LoadError::UnknownWord(Word::Bits));
+                return Err(LoadError::UnknownWord(Word::Bits).into());
             }
             if found != shape {
-                return Err(LoadError::Shape(name));
+                return Err(LoadError::Shape(name).into());
             }
             if gate != Activation::Sine && !wide.is_bounded() {
-                return Err(LoadError::Overflow(name));
+                return Err(LoadError::Overflow(name).into());
             }
             return Ok(Dense::Wide(wide));
         }
@@ -144,20 +153,15 @@ impl<'a> Reader<'_, 'a> {
         let [features, hidden] = shape;
         let (narrow, outputs) = self.narrow(names, bits, features)?;
         if outputs != hidden {
-            return Err(LoadError::Shape(names[0]));
+            return Err(LoadError::Shape(names[0]).into());
         }
         Ok(Dense::Narrow(narrow))
     }
 
-    fn model(mut self) -> Result<IntegerModel<'a>, LoadError> {
+    fn model(mut self) -> Result<IntegerModel<'a>, E> {
         let words = self.header.words;
-        let raw = match words.mapping.ok_or(LoadError::MissingWord(Word::Mapping))? {
-            b"none" => None,
-            b"fourier" => Some(false),
-            b"fourier+raw" => Some(true),
-            _ => return Err(LoadError::UnknownWord(Word::Mapping)),
-        };
-        let gate = match words.gate {
+        let raw = words.raw()?;
+        let gate = match words.get(Key::Gate) {
             None => None,
             Some(word) => Some(Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Gate))?),
         };
@@ -168,9 +172,9 @@ impl<'a> Reader<'_, 'a> {
             described = Mapping::Fourier { frequencies, raw };
         }
         let (mut layers, mut shapes, mut fractions) = (Vec::new(), Layers::new(), Vec::new());
-        let activations = words.activations.ok_or(LoadError::MissingWord(Word::Activations))?;
-        let mut bits = words.bits.ok_or(LoadError::MissingWord(Word::Bits))?.split(|b| *b == b',');
-        let mut parts = words.fractions.ok_or(LoadError::MissingWord(Word::Fractions))?.split(|b| *b == b',');
+        let activations = words.get(Key::Activations).ok_or(LoadError::MissingWord(Word::Activations))?;
+        let mut bits = words.get(Key::Bits).ok_or(LoadError::MissingWord(Word::Bits))?.split(|b| *b == b',');
+        let mut parts = words.get(Key::Fractions).ok_or(LoadError::MissingWord(Word::Fractions))?.split(|b| *b == b',');
         let mut before = described.features(inputs);
         for (n, word) in activations.split(|b| *b == b',').enumerate() {
             let activation = Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
@@ -183,10 +187,10 @@ impl<'a> Reader<'_, 'a> {
                 let name = TensorName::LayerKernel(0);
                 let (wide, [coordinates, outputs]) = self.wide(name, TensorName::LayerBias(0))?;
                 if bits != b"32" {
-                    return Err(LoadError::UnknownWord(Word::Bits));
+                    return Err(LoadError::UnknownWord(Word::Bits).into());
                 }
                 if activation != Activation::Sine && !wide.is_bounded() {
-                    return Err(LoadError::Overflow(name));
+                    return Err(LoadError::Overflow(name).into());
                 }
                 (inputs, before) = (coordinates, coordinates);
                 (Dense::Wide(wide), outputs)
@@ -211,11 +215,11 @@ impl<'a> Reader<'_, 'a> {
             let hidden = shapes.first().map_or(0, |s| s.outputs);
             for (n, shape) in shapes.iter().enumerate().take(shapes.len().saturating_sub(1)) {
                 if shape.outputs != hidden {
-                    return Err(LoadError::Shape(TensorName::LayerWeight(n as u8)));
+                    return Err(LoadError::Shape(TensorName::LayerWeight(n as u8)).into());
                 }
             }
             if shapes.len() < 2 {
-                return Err(LoadError::LayerCount);
+                return Err(LoadError::LayerCount.into());
             }
             let word = bits.next().ok_or(LoadError::UnknownWord(Word::Bits))?;
             let fraction = parts.next().and_then(signed);
@@ -226,10 +230,10 @@ impl<'a> Reader<'_, 'a> {
             encoders = Some([encoder(0)?, encoder(1)?]);
         }
         if bits.next().is_some() {
-            return Err(LoadError::UnknownWord(Word::Bits));
+            return Err(LoadError::UnknownWord(Word::Bits).into());
         }
         if parts.next().is_some() {
-            return Err(LoadError::UnknownWord(Word::Fractions));
+            return Err(LoadError::UnknownWord(Word::Fractions).into());
         }
         let input = (self.floats(TensorName::InputScale, inputs)?, self.floats(TensorName::InputOffset, inputs)?);
         let output = (self.floats(TensorName::OutputScale, before)?, self.floats(TensorName::OutputOffset, before)?);
@@ -244,7 +248,7 @@ impl<'a> Reader<'_, 'a> {
             }
         };
         if self.taken != self.header.spans.len() {
-            return Err(LoadError::UnknownTensor);
+            return Err(LoadError::UnknownTensor.into());
         }
         let architecture = Architecture { inputs, mapping: described, gate, layers: shapes, output_affine: true };
         Ok(IntegerModel {

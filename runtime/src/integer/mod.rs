@@ -187,9 +187,22 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
     /// # Errors
     /// [`SelfTestError`]: no samples in the file, a scratch below [`IntegerModel::scratch_len`], or other integers.
     pub fn self_test(&self, scratch: &mut [i16]) -> Result<(), SelfTestError> {
+        self.self_test_or(scratch)
+    }
+
+    /// Whether the file has samples.
+    pub fn has_self_test(&self) -> bool {
+        self.self_test.is_some()
+    }
+
+    /// [`IntegerModel::self_test`] with an error of the caller's.
+    ///
+    /// # Errors
+    /// What `E` makes of the [`SelfTestError`].
+    pub fn self_test_or<E: From<SelfTestError>>(&self, scratch: &mut [i16]) -> Result<(), E> {
         let (inputs, outputs) = self.self_test.ok_or(SelfTestError::Missing)?;
         if scratch.len() < self.scratch_len() {
-            return Err(SelfTestError::ScratchLength);
+            return Err(SelfTestError::ScratchLength.into());
         }
         let rows = inputs.chunks_exact(self.inputs().max(1)).zip(outputs.chunks_exact(self.outputs().max(1)));
         for (sample, (x, expected)) in rows.enumerate() {
@@ -202,7 +215,7 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
                 let expected = i16::from_le_bytes(*expected);
                 if *found != expected {
                     let (found, expected) = (u32::from(*found as u16), u32::from(expected as u16));
-                    return Err(SelfTestError::Mismatch { sample, output, found, expected });
+                    return Err(SelfTestError::Mismatch { sample, output, found, expected }.into());
                 }
             }
         }

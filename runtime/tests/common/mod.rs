@@ -39,10 +39,15 @@ pub fn numbers(count: usize, scale: f32) -> Vec<f32> {
 impl File {
     /// A 2-5-5-3 network with these words.
     pub fn network(mapping: &str, activations: &str, gate: Option<&str>) -> Self {
+        Self::on_inputs(2, mapping, activations, gate)
+    }
+
+    /// The same on any number of coordinates; its words describe two.
+    pub fn on_inputs(inputs: usize, mapping: &str, activations: &str, gate: Option<&str>) -> Self {
         let features = match mapping {
-            "none" => 2,
+            "none" => inputs,
             "fourier" => 6,
-            _ => 8,
+            _ => 6 + inputs,
         };
         let mut file = Self {
             words: vec![
@@ -58,7 +63,7 @@ impl File {
             tensors: Vec::new(),
         };
         if mapping != "none" {
-            file.push("mapping.kernel", &[2, 3], 1.0);
+            file.push("mapping.kernel", &[inputs, 3], 1.0);
             file.push("mapping.bias", &[3], 0.5);
         }
         if let Some(gate) = gate {

@@ -286,7 +286,7 @@ fn fit(job: &Job, request: &Request, interrupt: &AtomicBool) -> Result<Option<(u
     let dense = fold(&network.dense_f64(&engine.parameters()?), &subject.normalization);
     let description = Description { provenance: config.provenance(outcome.step, "cpu"), ..subject.description };
     let bytes = export::model(&dense, &description, config.export.precision, config.export.math)?;
-    let findings = task.findings(&load(&bytes)?)?;
+    let findings = task.findings(load(&bytes)?.as_ref())?;
     let bytes = export::with_error(&bytes, &findings.summary())?;
     write_atomically(&model(&request.out, &job.name), &bytes)?;
     Ok(Some((bytes.len(), findings.all)))
