@@ -33,6 +33,7 @@ fn heat_is_learned_and_its_run_folder_holds_everything() {
             "loss.png",
             "metrics.csv",
             "model.safetensors",
+            "residual.png",
             "solution.png",
             "terms.png",
         ]
@@ -104,7 +105,7 @@ fn every_tool_changes_the_run_and_goes_on_to_the_same_bits() {
 #[test]
 fn a_viscosity_is_sought_and_a_run_that_seeks_goes_on() {
     let bench = Bench::new();
-    let line = format!("pde burgers-viscosity {SMALL} --coefficient nu=0.05 --measurements 400 --lr 0.01");
+    let line = format!("pde burgers-viscosity {SMALL} --coefficient nu=0.05 --measurements 400 --lr 0.01 --lbfgs 0");
     bench.ok(&format!("{line} --steps 800"));
     let nu = error(&bench, "burgers-viscosity.safetensors", "nu");
     assert!((nu / 0.05 - 1.0).abs() < 0.3, "{nu}");

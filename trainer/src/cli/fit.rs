@@ -48,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
     all: Option<PathBuf>,
     /// Of --all only every N-th, from the I-th; `rwf merge` puts the index together
-    #[arg(long, value_name = "I/N", requires = "all")]
+    #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     #[command(flatten)]
     run: RunArgs,
@@ -148,6 +148,12 @@ pub(super) fn run(args: Args) -> Result<()> {
     let budget = args.budget.budget();
     if let Some(folder) = &args.all {
         return all(&args, folder, budget);
+    }
+    if args.shard.is_some() {
+        return Err(Error::Config {
+            field: "--shard".into(),
+            message: "found without --all, expected it beside a folder of signals".into(),
+        });
     }
     if budget.is_some() {
         return search(&args, budget);

@@ -21,7 +21,7 @@ pub struct Cost {
     pub ram: usize,
     /// Multiply-adds of one point.
     pub macs: usize,
-    /// Sines, tanhs and the like of one point.
+    /// Sines, tanhs and the like of one point; a ReLU counts half.
     pub activations: usize,
     /// What it computes with.
     pub numbers: Numbers,
@@ -45,15 +45,19 @@ impl Cost {
             Mapping::None => 0,
             Mapping::Fourier { frequencies, .. } => 2 * frequencies,
         };
-        let curved = |a: Activation| !matches!(a, Activation::Identity | Activation::Relu);
-        let layers = architecture.layers.iter().filter(|l| curved(l.activation)).map(|l| l.outputs).sum::<usize>();
-        let encoders = if architecture.gate.is_some_and(curved) { 2 * architecture.hidden() } else { 0 };
+        let halves = |activation: Activation, neurons: usize| match activation {
+            Activation::Identity => 0,
+            Activation::Relu => neurons,
+            _ => 2 * neurons,
+        };
+        let layers: usize = architecture.layers.iter().map(|l| halves(l.activation, l.outputs)).sum();
+        let encoders = architecture.gate.map_or(0, |activation| halves(activation, 2 * architecture.hidden()));
         Ok(Self {
             flash: model.weight_bytes() + samples,
             file: file.len(),
             ram: model.scratch_bytes()[0],
             macs: architecture.multiply_adds(),
-            activations: waves + layers + encoders,
+            activations: waves + (layers + encoders).div_ceil(2),
             numbers: Numbers::of(model.as_ref()),
         })
     }
