@@ -1,8 +1,8 @@
 //! What the same bytes buy without a network: tables, splines, polynomials, pictures.
 //!
 //! All but pictures are sums of products of one function an axis, fitted by least squares, so that each is as good as its
-//! kind can be: a [`Basis`] says which functions, [`fit()`](fit::fit) finds their coefficients, [`Stored`] how these lie in
-//! flash, and [`best`](choose::best) how many functions each axis gets.
+//! kind can be: a [`Basis`] says which functions, [`fit()`] finds their coefficients, [`Stored`] how these lie in
+//! flash, and [`best`] how many functions each axis gets.
 
 mod basis;
 mod choose;
