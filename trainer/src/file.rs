@@ -1,8 +1,24 @@
-//! Files written whole or not at all.
+//! Files: read with an error that names them, written whole or not at all.
 
 use std::{io::Write, path::Path};
 
 use crate::error::{Error, Result};
+
+/// The bytes of a file.
+///
+/// # Errors
+/// [`Error::Io`] naming `path`.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })
+}
+
+/// Makes a folder and those above it, where they are not there yet.
+///
+/// # Errors
+/// [`Error::Io`] naming `path`.
+pub fn make_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|source| Error::Io { path: path.into(), action: "make folder", source })
+}
 
 /// Writes `bytes` to a file beside `path` and renames it into place; a file of before stays intact until then.
 ///

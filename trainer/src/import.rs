@@ -34,7 +34,7 @@ pub struct Options {
 /// # Errors
 /// [`Error::Model`] naming the tensor, what was found and what was expected.
 pub fn model(path: &Path, options: &Options, precision: Precision, math: MathBackend) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     let bad = |message: String| Error::Model { path: path.into(), message };
     let (_, tensors) = container::read(&bytes).map_err(bad)?;
     let dense = dense(tensors, options).map_err(bad)?;

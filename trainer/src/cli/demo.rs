@@ -49,11 +49,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let folder = &args.output;
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-        path: folder.clone(),
-        action: "make folder",
-        source,
-    })?;
+    crate::file::make_folder(folder)?;
     let input = folder.join("astronaut.png");
     write_atomically(&input, SIGNAL)?;
     println!("1. fit: {} is a photograph of 128x128 pixels", input.display());

@@ -37,6 +37,7 @@ use rwf_runtime::{LoadError, Model, Operator, operator::is_operator};
 use crate::{
     error::{Error, Result},
     evaluate::{self, Evaluate},
+    file::read,
 };
 
 /// Fits coordinate networks with Random Weight Factorization to images, tables, sounds and arrays, and writes
@@ -119,10 +120,6 @@ fn interrupt(kept: &'static str) -> Arc<AtomicBool> {
         eprintln!("\nstopping after this step; {kept} (again: stop at once)");
     });
     flag
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })
 }
 
 /// A model in floats.

@@ -5,11 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use image::RgbImage;
 
-use crate::{
-    error::{Error, Result},
-    file::write_atomically,
-    plot,
-};
+use crate::{error::Result, file::write_atomically, plot};
 
 /// A piece of a report.
 #[derive(Debug, Clone)]
@@ -89,11 +85,7 @@ impl Report {
     /// [`Error::Io`] when one cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let figures = folder.join("figures");
-        std::fs::create_dir_all(&figures).map_err(|source| Error::Io {
-            path: figures.clone(),
-            action: "make folder",
-            source,
-        })?;
+        crate::file::make_folder(&figures)?;
         let mut markdown = format!("# {}\n", self.title);
         let mut html = format!("<h1>{}</h1>\n", inline(&self.title));
         for block in &self.blocks {

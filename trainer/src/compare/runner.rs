@@ -55,11 +55,7 @@ impl Runner<'_> {
         problem: &(dyn Fn(&Trial) -> Result<Box<dyn Problem>> + Sync),
     ) -> Result<Vec<Record>> {
         let folder = self.folder.join("trials");
-        std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
-            path: folder.clone(),
-            action: "make folder",
-            source,
-        })?;
+        crate::file::make_folder(&folder)?;
         let path = |trial: &Trial| folder.join(format!("{}.json", trial.id()));
         let mut records: Vec<Option<Record>> = trials.iter().map(|trial| kept(&path(trial), trial)).collect();
         let missing: Vec<usize> = (0..trials.len()).filter(|&i| records[i].is_none()).collect();

@@ -232,7 +232,7 @@ pub struct LoadOptions {
 /// # Errors
 /// [`Error::Io`] when there is no such file, [`Error::Signal`] when it is not what it should be.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Signal> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     let bad = |message: String| Error::Signal { path: path.into(), message };
     if bytes.is_empty() {
         return Err(bad("the file is empty".into()));

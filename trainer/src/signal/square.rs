@@ -30,7 +30,7 @@ pub struct SquarePicture {
 /// # Errors
 /// [`Error::Io`] when it cannot be read, [`Error::Signal`] when it is no image or smaller than that.
 pub fn photograph(path: &Path, side: usize) -> Result<SquarePicture> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     let name = path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     photograph_from(&bytes, name, side).map_err(|message| Error::Signal { path: path.into(), message })
 }

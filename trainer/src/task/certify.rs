@@ -11,7 +11,7 @@ use crate::{
     cost::{Clock, Cost, Target},
     error::{Error, Result},
     evaluate,
-    file::write_atomically,
+    file::{read, write_atomically},
     plot,
     signal::{self, LoadOptions, Signal},
     train::metrics::{label, short},
@@ -81,10 +81,6 @@ impl Case {
     fn open(&self) -> Result<(Vec<u8>, Signal)> {
         Ok((read(&self.model)?, signal::load(&self.input, &self.options)?))
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })
 }
 
 /// Figures of every output.

@@ -166,11 +166,7 @@ pub fn run(request: &Request, interrupt: &AtomicBool, quiet: bool) -> Result<Sum
     let mine = |n: usize| request.shard.is_none_or(|s| n % s.of == s.index - 1);
     let jobs: Vec<Job> = all.into_iter().enumerate().filter(|(n, _)| mine(*n)).map(|(_, job)| job).collect();
     let results = request.out.join("results");
-    std::fs::create_dir_all(&results).map_err(|source| Error::Io {
-        path: results.clone(),
-        action: "make folder",
-        source,
-    })?;
+    crate::file::make_folder(&results)?;
     let settings: String =
         request.layers.iter().map(Table::to_string).collect::<String>() + &format!("{:?}", request.options);
     let mut kept = 0;

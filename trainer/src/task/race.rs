@@ -107,11 +107,7 @@ pub fn run(request: &Request, place: Place<'_>, interrupt: &AtomicBool, quiet: b
 
 /// A model searched for within the bytes.
 fn searched(request: &Request, place: Place<'_>, interrupt: &AtomicBool, quiet: bool) -> Result<PathBuf> {
-    std::fs::create_dir_all(&request.out).map_err(|source| Error::Io {
-        path: request.out.clone(),
-        action: "make folder",
-        source,
-    })?;
+    crate::file::make_folder(&request.out)?;
     let out = request.out.join("network.safetensors");
     let search = search::Request {
         input: request.input.clone(),
@@ -128,7 +124,7 @@ fn searched(request: &Request, place: Place<'_>, interrupt: &AtomicBool, quiet: 
 }
 
 fn network(request: &Request, path: &Path, signal: &Signal) -> Result<Racer> {
-    let file = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let file = crate::file::read(path)?;
     let bad = |message: String| Error::Model { path: path.into(), message };
     let cost = Cost::of(&file).map_err(bad)?;
     if cost.flash > request.flash {

@@ -90,7 +90,7 @@ impl<S: SignalRecord> Checkpoint<S> {
     /// [`Error::Io`] when there is no such file, [`Error::Checkpoint`] when it is something else: a model, or the
     /// checkpoint of a task with signals of another kind.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+        let bytes = crate::file::read(path)?;
         let bad = |message: String| Error::Checkpoint { path: path.into(), message };
         let (words, tensors) = container::read(&bytes).map_err(bad)?;
         let get = |key: &str| words.get(key).cloned().ok_or_else(|| bad(format!("has no word `{key}`")));

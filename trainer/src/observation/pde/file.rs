@@ -21,7 +21,7 @@ type Array = (Vec<usize>, Vec<f64>);
 /// [`Error::Signal`] for a file that is none, a name that is missing, or shapes that do not fit together.
 pub fn read(path: &Path) -> Result<Field> {
     let bad = |message: String| Error::Signal { path: path.into(), message };
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     let numpy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
     let [u, t, x] = if numpy { numpy_arrays(path) } else { matlab_arrays(&bytes) }.map_err(bad)?;
     let ((shape, u), t, x) = (u, t.1, x.1);

@@ -101,7 +101,7 @@ pub fn read_function(path: &Path, number: usize) -> Result<Vec<f32>> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })
+    crate::file::read(path)
 }
 
 fn npy(path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {

@@ -41,7 +41,7 @@ pub fn load_or_make(
     put("functions", &functions.to_string());
     put("seed", &seed.to_string());
     if path.exists() {
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+        let bytes = crate::file::read(path)?;
         let words = container::words(&bytes).unwrap_or_default();
         if words == expected {
             return Ok((read(&Source::File(path.into()))?, Made::Before));

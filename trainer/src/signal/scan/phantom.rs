@@ -244,7 +244,7 @@ fn is_dicom(path: &Path) -> Result<bool> {
     if ["dcm", "dicom", "ima"].contains(&extension.as_str()) {
         return Ok(true);
     }
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     Ok(bytes.get(128..132) == Some(&b"DICM"[..]))
 }
 

@@ -140,7 +140,7 @@ fn has_extension(path: &Path, known: &[&str]) -> bool {
 /// Rows of finite numbers with their lines; a first line without any is a header.
 fn numbers(path: &Path) -> Result<Vec<(usize, Vec<f64>)>> {
     let bad = |message: String| Error::Signal { path: path.into(), message };
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     let text = String::from_utf8(bytes).map_err(|_| bad("found bytes that are not text, expected numbers".into()))?;
     let mut rows = Vec::new();
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();

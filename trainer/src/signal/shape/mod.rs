@@ -41,7 +41,7 @@ struct Raw {
 /// [`Error::Io`] when there is no such file, [`Error::Signal`] when it is no mesh: empty, vertices that are not finite or
 /// not there.
 pub fn load(path: &Path) -> Result<Mesh> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     let bad = |message: String| Error::Signal { path: path.into(), message };
     if bytes.is_empty() {
         return Err(bad("the file is empty".into()));

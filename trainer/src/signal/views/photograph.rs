@@ -21,7 +21,7 @@ impl Photograph {
     /// # Errors
     /// [`Error::Io`] or [`Error::Signal`] naming the file.
     pub(super) fn read(path: &Path, size: usize) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+        let bytes = crate::file::read(path)?;
         let bad = |message: String| Error::Signal { path: path.into(), message };
         let reader = ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
         let image = reader.map_err(|e| bad(e.to_string()))?.decode();

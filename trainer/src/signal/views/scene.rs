@@ -118,11 +118,7 @@ impl Scene {
                 continue;
             }
             let pictures = folder.join(part);
-            std::fs::create_dir_all(&pictures).map_err(|source| Error::Io {
-                path: pictures.clone(),
-                action: "make folder",
-                source,
-            })?;
+            crate::file::make_folder(&pictures)?;
             let mut frames = Vec::new();
             for (n, from) in places(&mut Rng::new(options.seed).stream(part), count).into_iter().enumerate() {
                 let camera = Camera::look_at((options.size, options.size), ANGLE, from, MIDDLE)

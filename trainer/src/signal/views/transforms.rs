@@ -51,7 +51,7 @@ pub(super) fn files(folder: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
 
 /// Reads a list of views.
 pub(super) fn read(path: &Path) -> Result<Transforms> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.into(), action: "read", source })?;
+    let bytes = crate::file::read(path)?;
     parse(&bytes).map_err(|message| Error::Signal { path: path.into(), message })
 }
 

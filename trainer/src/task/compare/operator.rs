@@ -55,11 +55,7 @@ pub(super) fn plan<'a>(options: &Options, own: &OperatorOptions) -> Result<Plan<
         }
         config.training.steps = options.steps.unwrap_or(if options.quick { 1000 } else { config.training.steps });
         config.training.evaluate_every = (config.training.steps / 100).max(1);
-        std::fs::create_dir_all(&options.folder).map_err(|source| Error::Io {
-            path: options.folder.clone(),
-            action: "make folder",
-            source,
-        })?;
+        crate::file::make_folder(&options.folder)?;
         prepare(&config.signal, false)?;
         for seed in 0..seeds {
             for &rate_factor in &options.rate_factors {

@@ -121,11 +121,7 @@ pub fn run(request: &Request, place: Place<'_>, interrupt: &AtomicBool, quiet: b
         let message = format!("`{}` is there already; `--force` replaces it", request.out.display());
         return Err(Error::Config { field: "output".into(), message });
     }
-    std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
-        path: folder.clone(),
-        action: "make folder",
-        source,
-    })?;
+    crate::file::make_folder(&folder)?;
     let mut search = Search::new(request, &signal, kept.unwrap_or_else(|| State::new(of)), folder, interrupt, quiet)?;
     search.rounds()?;
     search.finish(place)
@@ -421,7 +417,7 @@ impl<'a> Search<'a> {
         let left = self.seconds() - self.before - self.began.elapsed().as_secs_f64();
         let effort = Effort((2e9 * left.clamp(1.0, 60.0) * 0.5).min(Effort::default().0));
         let certified = certify::certify(&case, effort, Some(run), Some(&self.folder.join("certificate")))?;
-        let file = std::fs::read(out).map_err(|source| Error::Io { path: out.clone(), action: "read", source })?;
+        let file = crate::file::read(out)?;
         let cost = Cost::of(&file).map_err(Error::Training)?;
         let error = self.error(&certified.certificate);
         let met = goal.limit().is_none_or(|limit| error <= limit);
