@@ -12,7 +12,7 @@ use crate::header::position;
 pub const FORMAT: &str = "rwf-model";
 /// Value of [`key::FORMAT`] in a training checkpoint, which is not a model.
 pub const CHECKPOINT_FORMAT: &str = "rwf-checkpoint";
-/// Value of [`key::FORMAT`] in a file of two networks, for [`Operator`](crate::Operator).
+/// Value of [`key::FORMAT`] in a file of two networks, for `Operator` (feature `operator`).
 pub const OPERATOR_FORMAT: &str = "rwf-operator";
 /// Version of files of operators.
 pub const OPERATOR_VERSION: u32 = 1;

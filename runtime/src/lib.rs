@@ -28,6 +28,7 @@ mod load;
 pub mod math;
 mod model;
 mod network;
+#[cfg(feature = "operator")]
 pub mod operator;
 #[cfg(feature = "embedded-graphics")]
 pub mod picture;
@@ -43,4 +44,5 @@ pub use describe::Quantity;
 pub use error::{EvalError, LoadError, SelfTestError};
 pub use integer::IntegerModel;
 pub use model::Model;
+#[cfg(feature = "operator")]
 pub use operator::Operator;

@@ -15,8 +15,8 @@
 //! # }
 //! ```
 //!
-//! Bits are those of FORMAT.md on every machine, one point or many. Nothing here is linked into a program that reads
-//! coordinate networks alone.
+//! Bits are those of FORMAT.md on every machine, one point or many. Feature `operator`: a loader shared with this module is
+//! larger, for programs that read coordinate networks alone.
 
 use core::fmt;
 

@@ -47,6 +47,7 @@ pub(crate) fn array<T: Zero>(length: usize) -> Option<&'static mut [T]> {
 }
 
 /// Gives back what was taken last and is not needed: from `rest` on.
+#[cfg(not(feature = "integers"))]
 pub(crate) fn give_back(rest: &'static mut [f32]) {
     NEXT.store(rest.as_ptr().addr().next_multiple_of(ALIGN), Ordering::Relaxed);
 }
