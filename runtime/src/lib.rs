@@ -15,6 +15,8 @@ pub mod decode;
 mod dense;
 mod derivative;
 pub mod describe;
+#[cfg(feature = "entropy")]
+pub mod entropy;
 pub mod error;
 pub mod fixed;
 pub mod format;

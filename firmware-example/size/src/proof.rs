@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use rwf_runtime::{Axis, GridDecoder, IntegerModel, LoadError, Model, SelfTestError, describe::Order, uses};
+use rwf_runtime::{Axis, GridDecoder, IntegerModel, LoadError, Model, SelfTestError, describe::Order, entropy, uses};
 
 /// Every function of [`Model`], [`GridDecoder`] and [`IntegerModel`] that computes or reads.
 pub fn everything(x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
@@ -16,6 +16,10 @@ pub fn everything(x: &[f32], y: &mut [f32], scratch: &mut [f32]) {
     let widened = Model::<{ uses::ALL }>::load_widened::<LoadError>(file, &mut &mut black_box(&mut memory)[..]);
     if let Ok(model) = widened {
         floats(&model, x, y, black_box(&mut more));
+    }
+    let mut unpacked = [0; 8];
+    if entropy::is_packed(file) {
+        black_box((entropy::decoded_len(file).is_ok(), entropy::decode_into(file, black_box(&mut unpacked)).is_ok()));
     }
     if let Ok(model) = IntegerModel::new(file) {
         integers(&model, x, y);

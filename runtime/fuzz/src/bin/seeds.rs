@@ -6,6 +6,7 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{File, Tensor, f32s, numbers};
+use rwf_runtime::entropy::encode;
 
 fn main() {
     let mut floats = Vec::new();
@@ -38,6 +39,9 @@ fn main() {
     write("load", floats.iter().chain(&integers));
     write("eval", floats.iter());
     write("quantised", integers.iter());
+    let all = floats.iter().chain(&integers);
+    let packed: Vec<_> = all.clone().map(|(name, file)| (format!("{name}.rwfz"), encode(file))).collect();
+    write("unpack", all.chain(&packed).filter(|(name, _)| name.starts_with("fourier-")));
 }
 
 fn write<'a>(target: &str, files: impl Iterator<Item = &'a (String, Vec<u8>)>) {
