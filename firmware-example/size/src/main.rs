@@ -1,7 +1,6 @@
 //! With the feature `runtime` a program that loads a model and evaluates a point, with `siren` the same for SIRENs in
-//! f32 alone, with `built` one that evaluates a
-//! model made at build time; without either the same program less that. The difference of their sections is what the
-//! runtime costs. With `proof` it calls all there is, and links only when none of that can panic.
+//! f32 alone, with `built` one that evaluates a model made at build time, with `unpack` one that unpacks a packed file;
+//! without any of these the same program less that. The difference of their sections is what the runtime costs. With `proof` it calls all there is, and links only when none of that can panic.
 #![no_std]
 #![no_main]
 
@@ -52,12 +51,21 @@ fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
     }
 }
 
+#[cfg(feature = "unpack")]
+fn evaluate(_: &[f32; 2], y: &mut [f32; 3], _: &mut [f32; SCRATCH]) {
+    static FILE: [u8; 1] = [0];
+    let mut memory = [0; 8];
+    if let Ok(file) = rwf_runtime::entropy::decode_into(black_box(&FILE), black_box(&mut memory)) {
+        y[0] = f32::from(file.len() as u8);
+    }
+}
+
 #[cfg(feature = "proof")]
 fn evaluate(x: &[f32; 2], y: &mut [f32; 3], scratch: &mut [f32; SCRATCH]) {
     proof::everything(x, y, scratch);
 }
 
-#[cfg(not(any(feature = "runtime", feature = "siren", feature = "built", feature = "proof")))]
+#[cfg(not(any(feature = "runtime", feature = "siren", feature = "built", feature = "unpack", feature = "proof")))]
 fn evaluate(_: &[f32; 2], _: &mut [f32; 3], _: &mut [f32; SCRATCH]) {}
 
 #[panic_handler]

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rwf_runtime::entropy::{MAGIC, VERSION, UnpackError, decode_into, decoded_len, encode};
+use rwf_runtime::entropy::{MAGIC, UnpackError, VERSION, decode_into, decoded_len, encode};
 
 /// Bytes of memory; a packed file may ask for 4 GiB.
 const MEMORY: usize = 1 << 15;
@@ -11,15 +11,25 @@ const MEMORY: usize = 1 << 15;
 fuzz_target!(|bytes: &[u8]| {
     let mut memory = vec![0xa5; MEMORY];
     refused_or_same(bytes, &mut memory);
-    // The checksum stands before nearly all that is drawn: what follows it is decoded all the same.
-    let length = bytes.first_chunk().map_or(0, |&n| u16::from_le_bytes(n)) / 2;
-    let coded = [&MAGIC[..], &[VERSION], &u32::from(length).to_le_bytes(), bytes].concat();
-    refused_or_same(&coded, &mut memory);
+    // Whole but for a checksum, which is not to be guessed.
+    let length = bytes.first_chunk().map_or(0, |&n| u16::from_le_bytes(n)) / 8;
+    refused_or_same(&made_to_look_right(length.into(), bytes), &mut memory);
 
     let packed = encode(bytes);
     assert_eq!(decoded_len(&packed), Ok(bytes.len()));
     assert_eq!(decode_into(&packed, &mut memory), Ok(bytes));
 });
+
+/// A packed file of `coded` for a model file of `length` bytes.
+fn made_to_look_right(length: u32, coded: &[u8]) -> Vec<u8> {
+    let mut packed = [&MAGIC[..], &[VERSION], &length.to_le_bytes()].concat();
+    let turn = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    let bytes = packed.iter().chain(coded);
+    let crc = bytes.fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| turn(crc)));
+    packed.extend((!crc).to_le_bytes());
+    packed.extend(coded);
+    packed
+}
 
 fn refused_or_same(packed: &[u8], memory: &mut [u8]) {
     match decode_into(packed, memory) {

@@ -20,25 +20,28 @@ const RATES: [u16; SETTLED as usize + 1] = {
 /// The probability of a one, as met so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bit {
-    /// Of 2^16.
+    /// The probability of 2^16, its highest bit the other way round: one that has met nothing is all zeros, and many of
+    /// them take no place in flash.
     one: u16,
     seen: u8,
 }
 
 impl Bit {
     /// One that has met nothing.
-    pub(super) const NEW: Self = Self { one: 1 << 15, seen: 0 };
+    pub(super) const NEW: Self = Self { one: 0, seen: 0 };
+    const HALF: u16 = 1 << 15;
 
     /// The part of `range`, which is 2^24 or more, that a one takes: neither nothing nor all.
     pub(super) fn part(self, range: u32) -> u32 {
-        (range >> 16) * u32::from(self.one.clamp(1 << 5, u16::MAX - (1 << 5)))
+        (range >> 16) * u32::from((self.one ^ Self::HALF).clamp(1 << 5, u16::MAX - (1 << 5)))
     }
 
     pub(super) fn learn(&mut self, bit: bool) {
         let rate = u32::from(RATES.get(usize::from(self.seen)).copied().unwrap_or(0));
         let step = |off: u16| ((u32::from(off) * rate) >> 16) as u16;
-        self.one =
-            if bit { self.one.wrapping_add(step(u16::MAX - self.one)) } else { self.one.wrapping_sub(step(self.one)) };
+        let one = self.one ^ Self::HALF;
+        let one = if bit { one.wrapping_add(step(u16::MAX - one)) } else { one.wrapping_sub(step(one)) };
+        self.one = one ^ Self::HALF;
         self.seen = self.seen.wrapping_add(1).min(SETTLED);
     }
 }
@@ -110,6 +113,8 @@ impl<'a> Decoder<'a> {
 }
 
 impl Coder for Decoder<'_> {
+    // Called from many places: once in flash is enough.
+    #[inline(never)]
     fn bit(&mut self, p: &mut Bit, _: bool) -> bool {
         let part = p.part(self.range);
         let bit = self.code < part;
@@ -124,6 +129,7 @@ impl Coder for Decoder<'_> {
         bit
     }
 
+    #[inline(never)]
     fn even(&mut self, count: u32, _: u32) -> u32 {
         let mut value = 0;
         for _ in 0..count {

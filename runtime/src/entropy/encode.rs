@@ -3,9 +3,9 @@
 use std::vec::Vec;
 
 use super::{
-    MAGIC, VERSION,
+    MAGIC, VERSION, checksum,
     coder::{Bit, Coder},
-    crc32, model_file,
+    model_file,
 };
 
 /// The packed file of `file`, a model file; any other bytes are packed too, but less well.
@@ -20,8 +20,9 @@ pub fn encode(file: &[u8]) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.push(VERSION);
     out.extend(length.to_le_bytes());
-    out.extend(crc32(file).to_le_bytes());
-    out.extend(encoder.finish());
+    let coded = encoder.finish();
+    out.extend(checksum(&out, &coded));
+    out.extend(coded);
     out
 }
 

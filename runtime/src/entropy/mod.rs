@@ -25,7 +25,7 @@ use header::{Kind, Tensor, Tensors};
 pub const MAGIC: [u8; 4] = *b"rwfz";
 /// Version of the form.
 pub const VERSION: u8 = 1;
-/// Bytes before what the coder wrote: magic, version, length and checksum of the model file.
+/// Bytes before what the coder wrote: magic, version, length of the model file, checksum.
 const PREFIX: usize = 13;
 /// Bytes of a safetensors file's length of header.
 const LENGTH: usize = 8;
@@ -73,9 +73,12 @@ pub fn is_packed(bytes: &[u8]) -> bool {
 /// # Errors
 /// [`UnpackError::NotPacked`], [`UnpackError::UnsupportedVersion`].
 pub const fn decoded_len(packed: &[u8]) -> Result<usize, UnpackError> {
-    match prefix(packed) {
-        Ok((length, ..)) => Ok(length),
-        Err(error) => Err(error),
+    match packed {
+        [b'r', b'w', b'f', b'z', VERSION, a, b, c, d, _, _, _, _, ..] => {
+            Ok(u32::from_le_bytes([*a, *b, *c, *d]) as usize)
+        }
+        [b'r', b'w', b'f', b'z', version, ..] if *version != VERSION => Err(UnpackError::UnsupportedVersion(*version)),
+        _ => Err(UnpackError::NotPacked),
     }
 }
 
@@ -84,30 +87,19 @@ pub const fn decoded_len(packed: &[u8]) -> Result<usize, UnpackError> {
 /// # Errors
 /// [`UnpackError`]; what `memory` holds is then without meaning.
 pub fn decode_into<'m>(packed: &[u8], memory: &'m mut [u8]) -> Result<&'m [u8], UnpackError> {
-    let (length, checksum, coded) = prefix(packed)?;
+    let length = decoded_len(packed)?;
     let file = memory.get_mut(..length).ok_or(UnpackError::MemoryLength(length))?;
+    // First of all: no time is spent on what was changed on its way.
+    let (prefix, coded) = packed.split_at_checked(PREFIX).ok_or(UnpackError::NotPacked)?;
+    if !prefix.ends_with(&checksum(prefix, coded)) {
+        return Err(UnpackError::Checksum);
+    }
     let mut decoder = Decoder::new(coded);
     model_file(&mut decoder, file);
     if decoder.read() < coded.len() {
         return Err(UnpackError::TrailingBytes);
     }
-    if crc32(file) != checksum {
-        return Err(UnpackError::Checksum);
-    }
     Ok(file)
-}
-
-/// Length and checksum of the model file, and what the coder wrote.
-const fn prefix(packed: &[u8]) -> Result<(usize, u32, &[u8]), UnpackError> {
-    let Some((prefix, coded)) = packed.split_first_chunk::<PREFIX>() else { return Err(UnpackError::NotPacked) };
-    let [m0, m1, m2, m3, version, l0, l1, l2, l3, c0, c1, c2, c3] = *prefix;
-    if u32::from_le_bytes([m0, m1, m2, m3]) != u32::from_le_bytes(MAGIC) {
-        return Err(UnpackError::NotPacked);
-    }
-    if version != VERSION {
-        return Err(UnpackError::UnsupportedVersion(version));
-    }
-    Ok((u32::from_le_bytes([l0, l1, l2, l3]) as usize, u32::from_le_bytes([c0, c1, c2, c3]), coded))
 }
 
 /// Codes a whole file: its header, then its tensors as that says. A file that is not safetensors, or whose tensors do not
@@ -146,10 +138,13 @@ fn model_file<C: Coder>(coder: &mut C, file: &mut [u8]) {
     }
 }
 
-/// CRC-32 of ISO 3309, bit by bit: a table would take a kilobyte of flash.
-fn crc32(bytes: &[u8]) -> u32 {
+/// CRC-32 of ISO 3309 over what stands before it in `prefix`, and `coded`; bit by bit, as a table would take a kilobyte of
+/// flash.
+fn checksum(prefix: &[u8], coded: &[u8]) -> [u8; 4] {
     let turn = |crc: u32| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
-    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| turn(crc)))
+    let bytes = prefix.iter().take(PREFIX - 4).chain(coded);
+    let crc = bytes.fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| turn(crc)));
+    (!crc).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -158,6 +153,6 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_the_standard() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(checksum(b"12345", b"6789"), 0xcbf4_3926u32.to_le_bytes());
     }
 }

@@ -13,6 +13,8 @@ use super::{
 const KNOWN: &[u8] = include_bytes!("known.txt");
 /// Most bytes of the same text that are looked at.
 const LONGEST: usize = 24;
+/// Bytes of the header before that are looked through.
+const WINDOW: usize = 2048;
 /// Probabilities that a guess is right: of the first and the second, of digits and others, by the bytes of the same text.
 const FLAGS: usize = 4 * (LONGEST + 1);
 /// Probabilities of bytes of ASCII that nothing foretold.
@@ -109,7 +111,7 @@ fn find(text: &[u8], not: Option<u8>) -> (Option<Guess>, Option<Guess>) {
     let last = text.last().or(KNOWN.last()).copied();
     let behind = |(n, byte): (usize, &u8)| (Some(*byte) == last).then_some(n + 1);
     let earlier = text.split_last().map_or(&[][..], |(_, earlier)| earlier);
-    earlier.iter().enumerate().rev().filter_map(behind).for_each(|n| try_at(KNOWN.len() + n));
+    earlier.iter().enumerate().rev().take(WINDOW).filter_map(behind).for_each(|n| try_at(KNOWN.len() + n));
     KNOWN.iter().enumerate().rev().filter_map(behind).filter(|&n| n < end).for_each(&mut try_at);
     (first, second)
 }

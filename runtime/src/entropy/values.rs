@@ -22,43 +22,33 @@ pub(super) const STATE: usize = SET * SETS;
 
 /// The largest size, which stands for all from there on.
 const MOST: u32 = (1 << SIZE_BITS) - 1;
-/// The exponent of an f32 of size 0; beyond it and the 30 sizes behind it exponents are coded as they are.
-const LEAST: u32 = 102;
 
 /// Codes `data`, all of a tensor; `state` is what numbers of its type have told so far.
 pub(super) fn code<C: Coder>(coder: &mut C, state: &mut [Bit], tensor: Tensor, data: &mut [u8]) {
+    let size = match tensor.kind {
+        Kind::Bytes => return bytes(coder, state, data),
+        Kind::Whole8 => 1,
+        Kind::Whole16 | Kind::Float16 => 2,
+        Kind::Whole32 | Kind::Float32 => 4,
+    };
+    let lower_bits_tell = coder.lower_bits_tell(data, size);
     let set = state.get_mut(SET * usize::from(tensor.set)..).unwrap_or_default();
-    match tensor.kind {
-        Kind::Whole8 => numbers(coder, set, data, |[a]| i32::from(a as i8) as u32, |v| [v as u8], whole),
-        Kind::Whole16 => numbers(coder, set, data, |a| i32::from(i16::from_le_bytes(a)) as u32, low_half, whole),
-        Kind::Whole32 => numbers(coder, set, data, u32::from_le_bytes, u32::to_le_bytes, whole),
-        Kind::Float16 => numbers(coder, set, data, |a| u16::from_le_bytes(a).into(), low_half, float::<C, 10>),
-        Kind::Float32 => numbers(coder, set, data, u32::from_le_bytes, u32::to_le_bytes, float::<C, 23>),
-        Kind::Bytes => bytes(coder, state, data),
-    }
-}
-
-fn low_half(value: u32) -> [u8; 2] {
-    (value as u16).to_le_bytes()
-}
-
-/// Codes numbers of `N` bytes by `one`, as the words that `read` and `write` make of them.
-fn numbers<C: Coder, const N: usize>(
-    coder: &mut C,
-    set: &mut [Bit],
-    data: &mut [u8],
-    read: impl Fn([u8; N]) -> u32,
-    write: impl Fn(u32) -> [u8; N],
-    one: impl Fn(&mut C, &mut Set<'_>, u32) -> u32,
-) {
-    let lower_bits_tell = coder.lower_bits_tell(data, N);
     let mut set = Set::new(set, lower_bits_tell);
-    let (whole, rest) = data.as_chunks_mut::<N>();
-    for bytes in whole {
-        *bytes = write(one(coder, &mut set, read(*bytes)));
-    }
-    for byte in rest {
-        *byte = coder.even(8, u32::from(*byte)) as u8;
+    for bytes in data.chunks_mut(size) {
+        let mut word = [0; 4];
+        word.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
+        let given = u32::from_le_bytes(word);
+        let value = match tensor.kind {
+            // What is left of a number at the end.
+            _ if bytes.len() < size => coder.even(24, given),
+            Kind::Float16 => float(coder, &mut set, HALF, given),
+            Kind::Float32 => float(coder, &mut set, SINGLE, given),
+            _ => {
+                let above = 32 - 8 * size as u32;
+                whole(coder, &mut set, ((given << above) as i32 >> above) as u32)
+            }
+        };
+        bytes.iter_mut().zip(value.to_le_bytes()).for_each(|(to, from)| *to = from);
     }
 }
 
@@ -113,56 +103,55 @@ fn whole<C: Coder>(coder: &mut C, set: &mut Set<'_>, given: u32) -> u32 {
     if negative { magnitude.wrapping_neg() } else { magnitude }
 }
 
-/// A float with a mantissa of `M` bits: exponent, sign, mantissa; one flag more where both are 0.
-fn float<C: Coder, const M: u32>(coder: &mut C, set: &mut Set<'_>, given: u32) -> u32 {
-    // Sign and exponent together have what the mantissa leaves of 16 or 32 bits.
-    let exponent_bits = if M == 10 { 5 } else { 8 };
-    let exponent = given >> M & ((1 << exponent_bits) - 1);
+/// A type of floats.
+#[derive(Clone, Copy)]
+struct Floats {
+    mantissa_bits: u32,
+    exponent_bits: u32,
+    /// The exponent of size 0; exponents beyond it and the sizes behind it are coded as they are.
+    least: u32,
+}
+
+const HALF: Floats = Floats { mantissa_bits: 10, exponent_bits: 5, least: 0 };
+const SINGLE: Floats = Floats { mantissa_bits: 23, exponent_bits: 8, least: 102 };
+
+/// A float: exponent, sign, mantissa; one bit more where both are 0.
+fn float<C: Coder>(coder: &mut C, set: &mut Set<'_>, floats: Floats, given: u32) -> u32 {
+    let Floats { mantissa_bits, exponent_bits, least } = floats;
+    let sign_at = mantissa_bits + exponent_bits;
+    let exponent = given >> mantissa_bits & ((1 << exponent_bits) - 1);
     let size = match exponent {
-        _ if M == 10 || exponent == 0 => exponent,
-        _ if exponent > LEAST && exponent < LEAST + MOST => exponent - LEAST,
+        0 => 0,
+        _ if exponent > least && exponent < least + MOST => exponent - least,
         _ => MOST,
     };
     let size = coder.tree(set.sizes, SIZE_BITS, size);
     let exponent = match size {
-        _ if M == 10 || size == 0 => size,
-        MOST => coder.even(8, exponent),
-        _ => size + LEAST,
+        0 => 0,
+        MOST => coder.even(exponent_bits, exponent),
+        _ => size + least,
     };
-    let negative = coder.flag(set.sign, 0, given >> (M + exponent_bits) & 1 != 0);
-    let given = given & ((1 << M) - 1);
+    let negative = coder.flag(set.sign, 0, given >> sign_at & 1 != 0);
+    let given = given & ((1 << mantissa_bits) - 1);
     let zero = size == 0 && coder.flag(set.more, 0, given == 0);
-    let mantissa = if zero { 0 } else { set.below(coder, size, M, given) };
-    u32::from(negative) << (M + exponent_bits) | exponent << M | mantissa
+    let mantissa = if zero { 0 } else { set.below(coder, size, mantissa_bits, given) };
+    u32::from(negative) << sign_at | exponent << mantissa_bits | mantissa
 }
 
 /// Bytes as they are, or as weights of 4 or 6 bits.
 fn bytes<C: Coder>(coder: &mut C, state: &mut [Bit], data: &mut [u8]) {
-    match coder.width(data) {
-        4 => {
-            for byte in data {
-                let given = u32::from(*byte);
-                let low = coder.tree(state, 4, given);
-                *byte = (low | coder.tree(state, 4, given >> 4) << 4) as u8;
-            }
-        }
-        6 => {
-            let (whole, rest) = data.as_chunks_mut::<3>();
-            for bytes in whole {
-                let [a, b, c] = *bytes;
-                let given = u32::from_le_bytes([a, b, c, 0]);
-                let value = (0..4).fold(0, |value, n| value | coder.tree(state, 6, given >> (6 * n)) << (6 * n));
-                let [a, b, c, _] = value.to_le_bytes();
-                *bytes = [a, b, c];
-            }
-            for byte in rest {
-                *byte = coder.even(8, u32::from(*byte)) as u8;
-            }
-        }
-        _ => {
-            for byte in data {
-                *byte = coder.tree(state, 8, u32::from(*byte)) as u8;
-            }
-        }
+    let width = coder.width(data);
+    let (group, symbols) = match width {
+        4 => (1, 2),
+        6 => (3, 4),
+        _ => (1, 1),
+    };
+    for bytes in data.chunks_mut(group) {
+        let mut word = [0; 4];
+        word.iter_mut().zip(bytes.iter()).for_each(|(to, from)| *to = *from);
+        let given = u32::from_le_bytes(word);
+        let value =
+            (0..symbols).fold(0, |value, n| value | coder.tree(state, width, given >> (width * n)) << (width * n));
+        bytes.iter_mut().zip(value.to_le_bytes()).for_each(|(to, from)| *to = from);
     }
 }
