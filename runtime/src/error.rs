@@ -36,6 +36,8 @@ pub enum TensorName {
     InputScale,
     /// `input.offset`
     InputOffset,
+    /// `output.mask`
+    OutputMask,
     /// `output.scale`
     OutputScale,
     /// `output.offset`
@@ -71,6 +73,7 @@ impl fmt::Display for TensorName {
             Self::LayerShift(n) => write!(f, "layers.{n}.shift"),
             Self::InputScale => f.write_str("input.scale"),
             Self::InputOffset => f.write_str("input.offset"),
+            Self::OutputMask => f.write_str("output.mask"),
             Self::OutputScale => f.write_str("output.scale"),
             Self::OutputOffset => f.write_str("output.offset"),
             Self::SelfTestInputs => f.write_str("self_test.inputs"),

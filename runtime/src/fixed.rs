@@ -52,10 +52,22 @@ pub struct Parts<'a, const LAYERS: usize> {
     pub encoders: Option<[Dense<'a>; 2]>,
     /// Dense layers in order, the output layer last.
     pub layers: [Dense<'a>; LAYERS],
+    /// Factors by coordinates that make outputs vanish on walls, `[outputs, 4·inputs]`.
+    pub mask: Option<&'a [f32]>,
     /// Scale and offset behind the last activation, `[outputs]` each.
     pub output: Option<[Numbers<'a>; 2]>,
     /// Samples and their exact values, `[n, inputs]` and `[n, outputs]`.
     pub self_test: Option<[&'a [f32]; 2]>,
+}
+
+/// These as values of the kernels.
+const fn finite(values: &[f32]) -> Values<'_> {
+    let mut i = 0;
+    while i < values.len() {
+        assert!(values[i].is_finite(), "a weight that is not finite");
+        i += 1;
+    }
+    Values::Aligned(values)
 }
 
 impl<'a> Numbers<'a> {
@@ -72,12 +84,7 @@ impl<'a> Numbers<'a> {
         match self {
             Self::F32(values) => {
                 assert!(values.len() == count, "weights that are not of the layer's shape");
-                let mut i = 0;
-                while i < values.len() {
-                    assert!(values[i].is_finite(), "a weight that is not finite");
-                    i += 1;
-                }
-                Values::Aligned(values)
+                finite(values)
             }
             Self::F16(bytes) => {
                 assert!(bytes.len() == 2 * count, "weights that are not of the layer's shape");
@@ -120,7 +127,11 @@ impl<const LAYERS: usize> Parts<'_, LAYERS> {
         if let Some([scale, offset]) = &self.output {
             values += scale.len() + offset.len();
         }
-        values * self.layers[0].kernel.precision().bytes()
+        let mask = match self.mask {
+            Some(mask) => 4 * mask.len(),
+            None => 0,
+        };
+        values * self.layers[0].kernel.precision().bytes() + mask
     }
 }
 
@@ -190,6 +201,12 @@ impl<'a, const USES: u32> Model<'a, USES> {
             gate = Some(first.activation);
             encoders = Some([first.dense::<USES>(features), second.dense::<USES>(features)]);
         }
+        let mut mask = None;
+        if let Some(values) = parts.mask {
+            assert!(uses::has(USES, uses::OUTPUT_MASK), "USES lacks the output's mask");
+            assert!(values.len() == 4 * inputs * before, "a mask that is not [outputs, 4·inputs]");
+            mask = Some(finite(values));
+        }
         let mut output = None;
         if let Some([scale, offset]) = parts.output {
             assert!(uses::has(USES, uses::OUTPUT_AFFINE), "USES lacks the output's scale");
@@ -208,6 +225,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
                 mapping: described_mapping,
                 gate,
                 layers: Layers::from_array(described),
+                output_mask: mask.is_some(),
                 output_affine: output.is_some(),
             },
             precision: parts.layers[0].kernel.precision(),
@@ -215,6 +233,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
             header: &[],
             mapping,
             encoders,
+            mask,
             layers: Vec::from_array(layers),
             output,
             self_test,

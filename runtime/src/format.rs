@@ -104,6 +104,8 @@ pub mod tensor {
     pub const INPUT_SCALE: &str = "input.scale";
     /// Integer at 0 of each input, `[inputs]`.
     pub const INPUT_OFFSET: &str = "input.offset";
+    /// Factors by coordinates that make outputs vanish on walls, `[outputs, 4·inputs]`, f32.
+    pub const OUTPUT_MASK: &str = "output.mask";
     /// Scale behind an output activation, `[outputs]`.
     pub const OUTPUT_SCALE: &str = "output.scale";
     /// Offset behind an output activation, `[outputs]`.
@@ -295,6 +297,8 @@ pub struct Architecture {
     pub gate: Option<Activation>,
     /// Dense layers, the output layer last.
     pub layers: Layers,
+    /// Whether outputs are multiplied by factors that vanish on walls, before scale and offset.
+    pub output_mask: bool,
     /// Whether a scale and an offset follow the last activation.
     pub output_affine: bool,
 }
@@ -317,7 +321,7 @@ impl Architecture {
         if self.layers.len() > 1 { self.layers[0].outputs } else { 0 }
     }
 
-    /// Multiply-adds for one point: mapping, encoders, dense layers, gates and the output's scale.
+    /// Multiply-adds for one point: mapping, encoders, dense layers, gates, the output's mask and scale.
     pub fn multiply_adds(&self) -> usize {
         let mut all = match self.mapping {
             Mapping::None => 0,
@@ -330,10 +334,11 @@ impl Architecture {
                 all += if n == 0 { 2 * layer.inputs * layer.outputs } else { self.hidden() };
             }
         }
-        all + if self.output_affine { self.outputs() } else { 0 }
+        let mask = if self.output_mask { 4 * self.inputs * self.outputs() } else { 0 };
+        all + mask + if self.output_affine { self.outputs() } else { 0 }
     }
 
-    /// Number of weights, biases, frequencies and phases.
+    /// Number of weights, biases, frequencies, phases and numbers of the mask.
     pub fn parameters(&self) -> usize {
         let mapping = match self.mapping {
             Mapping::None => 0,
@@ -345,6 +350,7 @@ impl Architecture {
             Some(_) => 2 * (self.features() + 1) * self.hidden(),
         };
         let affine = if self.output_affine { 2 * self.outputs() } else { 0 };
-        mapping + dense + gate + affine
+        let mask = if self.output_mask { 4 * self.inputs * self.outputs() } else { 0 };
+        mapping + dense + gate + mask + affine
     }
 }

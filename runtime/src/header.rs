@@ -259,8 +259,8 @@ impl<E: From<LoadError>> Header<'_, '_, E> {
 }
 
 /// Names of [`tensor`] in the order below, as one text: less flash than a list of texts.
-const SINGLE_NAMES: &str = "mapping.kernel mapping.bias input.scale input.offset output.scale output.offset \
-                            self_test.inputs self_test.outputs";
+const SINGLE_NAMES: &str = "mapping.kernel mapping.bias input.scale input.offset output.mask output.scale \
+                            output.offset self_test.inputs self_test.outputs";
 /// What follows the number of a layer.
 const SUFFIXES: &str = ".kernel .bias .weight .multiplier .shift";
 /// The words of [`key`] that say what to compute.
@@ -269,11 +269,12 @@ const KEYS: &str = "format format_version mapping activations gate math bits fra
 /// A tensor of the format from its name.
 #[inline(never)]
 fn tensor_name(text: &[u8]) -> Option<TensorName> {
-    const NAMES: [TensorName; 8] = [
+    const NAMES: [TensorName; 9] = [
         TensorName::MappingKernel,
         TensorName::MappingBias,
         TensorName::InputScale,
         TensorName::InputOffset,
+        TensorName::OutputMask,
         TensorName::OutputScale,
         TensorName::OutputOffset,
         TensorName::SelfTestInputs,
@@ -388,6 +389,7 @@ mod tests {
             tensor::MAPPING_BIAS,
             tensor::INPUT_SCALE,
             tensor::INPUT_OFFSET,
+            tensor::OUTPUT_MASK,
             tensor::OUTPUT_SCALE,
             tensor::OUTPUT_OFFSET,
             tensor::SELF_TEST_INPUTS,

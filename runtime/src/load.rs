@@ -78,7 +78,7 @@ impl<'a, E: From<LoadError>, const USES: u32, const WIDEN: bool> Reader<'_, 'a, 
 
     /// Fills `model`, which is empty, from words and shapes, with at most `MOST` inputs.
     pub(crate) fn read<const MOST: usize>(&mut self, words: &Words<'_>, model: &mut Model<'a, USES>) -> Result<(), E> {
-        let Model { architecture, mapping, encoders, layers, output, self_test, .. } = model;
+        let Model { architecture, mapping, encoders, layers, mask, output, self_test, .. } = model;
         let raw = words.raw()?;
         if let Some(raw) = raw {
             needs::<USES, E>(uses::MAPPING)?;
@@ -129,6 +129,17 @@ impl<'a, E: From<LoadError>, const USES: u32, const WIDEN: bool> Reader<'_, 'a, 
             };
             *encoders = Some([encoder(0)?, encoder(1)?]);
         }
+        // f32 whatever the weights are: walls are where they are said to be.
+        if self.header.span(TensorName::OutputMask).is_ok() {
+            needs::<USES, E>(uses::OUTPUT_MASK)?;
+            architecture.output_mask = true;
+            let values = self.samples(TensorName::OutputMask, [before, 4 * architecture.inputs])?;
+            if !(0..values.len()).all(|n| values.get(n).is_some_and(f32::is_finite)) {
+                return Err(LoadError::NotFinite(TensorName::OutputMask).into());
+            }
+            self.weight_bytes += 4 * values.len();
+            *mask = Some(values);
+        }
         if self.header.span(TensorName::OutputScale).is_ok() {
             needs::<USES, E>(uses::OUTPUT_AFFINE)?;
             architecture.output_affine = true;
@@ -148,7 +159,7 @@ impl<'a, E: From<LoadError>, const USES: u32, const WIDEN: bool> Reader<'_, 'a, 
         if self.taken != self.header.spans.len() { Err(LoadError::UnknownTensor.into()) } else { Ok(()) }
     }
 
-    /// Samples of a self-test.
+    /// f32s that are no weights: samples of a self-test, a mask.
     pub(crate) fn samples(&mut self, name: TensorName, shape: [usize; 2]) -> Result<Values<'a>, E> {
         let span = self.header.span(name)?;
         if span.rank != 2 || span.shape != shape {

@@ -36,6 +36,7 @@ pub struct Model<'a, const USES: u32 = { uses::ALL }> {
     pub(crate) mapping: Option<Dense<'a>>,
     pub(crate) encoders: Option<[Dense<'a>; 2]>,
     pub(crate) layers: Vec<Dense<'a>, MAX_LAYERS>,
+    pub(crate) mask: Option<Values<'a>>,
     pub(crate) output: Option<(Values<'a>, Values<'a>)>,
     pub(crate) self_test: Option<(Values<'a>, Values<'a>)>,
 }
@@ -104,6 +105,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
                 mapping: Mapping::None,
                 gate: None,
                 layers: Layers::new(),
+                output_mask: false,
                 output_affine: false,
             },
             precision: Precision::F32,
@@ -113,6 +115,7 @@ impl<'a, const USES: u32> Model<'a, USES> {
             mapping: None,
             encoders: None,
             layers: Vec::new(),
+            mask: None,
             output: None,
             self_test: None,
         };

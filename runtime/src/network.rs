@@ -4,7 +4,7 @@
 use crate::simd;
 use crate::{
     activation,
-    dense::Dense,
+    dense::{Dense, Values},
     error::EvalError,
     format::{Activation, Mapping, MathBackend},
     model::Model,
@@ -223,14 +223,38 @@ impl<const USES: u32> Model<'_, USES> {
             outputs = layer.outputs;
             core::mem::swap(&mut from, &mut to);
         }
+        let mask = self.mask.as_ref().filter(|_| uses::has(USES, uses::OUTPUT_MASK));
         let affine = self.output.as_ref().filter(|_| uses::has(USES, uses::OUTPUT_AFFINE));
         for (k, lanes) in from.iter().take(outputs).enumerate() {
             let mut lanes = *lanes;
+            if let Some(mask) = mask {
+                lanes = self.masked(algebra, mask, k, lanes);
+            }
             if let Some((scale, offset)) = affine {
                 lanes = A::affine(lanes, scale.get(k).unwrap_or(1.0), offset.get(k).unwrap_or(0.0));
             }
             store(k, one_nan(lanes));
         }
+    }
+
+    /// Output `k` times its factors a + b·x and c + d·x by every coordinate.
+    #[inline(never)]
+    fn masked<A: Algebra<L>, const L: usize>(
+        &self,
+        algebra: &A,
+        mask: &Values<'_>,
+        k: usize,
+        mut lanes: [f32; L],
+    ) -> [f32; L] {
+        for axis in 0..self.inputs() {
+            let x = algebra.seed(axis);
+            for pair in 0..2 {
+                let at = 4 * (k * self.inputs() + axis) + 2 * pair;
+                let factor = A::affine(x, mask.get(at + 1).unwrap_or(0.0), mask.get(at).unwrap_or(1.0));
+                lanes = A::mix(lanes, factor, A::constant(0.0));
+            }
+        }
+        lanes
     }
 
     /// Coordinates to features: into `a`, by way of `b` where there is a mapping.

@@ -208,6 +208,7 @@ fn network<'a, const MOST: usize>(
             mapping: Mapping::None,
             gate: None,
             layers: Layers::new(),
+            output_mask: false,
             output_affine: false,
         },
         math,
@@ -215,12 +216,13 @@ fn network<'a, const MOST: usize>(
         mapping: None,
         encoders: None,
         layers: Vec::new(),
+        mask: None,
         output: None,
         self_test: None,
     };
     let mut reader = reader(&header);
     reader.read::<MOST>(&header.words, &mut model)?;
-    if model.output.is_some() || model.self_test.is_some() {
+    if model.mask.is_some() || model.output.is_some() || model.self_test.is_some() {
         return Err(LoadError::UnknownTensor);
     }
     model.precision = reader.precision.unwrap_or_default();

@@ -12,6 +12,8 @@ pub const MAPPING: u32 = 1 << 12;
 pub const GATE: u32 = 1 << 13;
 /// A scale and an offset behind the last activation.
 pub const OUTPUT_AFFINE: u32 = 1 << 14;
+/// Factors that make outputs vanish on walls.
+pub const OUTPUT_MASK: u32 = 1 << 15;
 /// f32 weights at any address, as in a file; those of a build-time model are aligned.
 pub const UNALIGNED: u32 = 1 << 18;
 

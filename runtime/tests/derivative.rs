@@ -80,7 +80,8 @@ fn jacobian_and_hessian_equal_finite_differences() {
             let mut file = File::network(mapping, &format!("tanh,tanh,{name}"), None);
             file.push("output.scale", &[3], 2.0);
             file.push("output.offset", &[3], 5.0);
-            check(file, smooth, &format!("{mapping} output {name}"));
+            check(file.clone(), smooth, &format!("{mapping} output {name}"));
+            check(file.masked(2), smooth, &format!("{mapping} masked {name}"));
         }
     }
 }

@@ -53,7 +53,8 @@ fn values_equal_the_f64_oracle() {
             let mut file = File::network(mapping, &format!("tanh,tanh,{activation}"), None);
             file.push("output.scale", &[3], 2.0);
             file.push("output.offset", &[3], 5.0);
-            check(file, &format!("{mapping} output {activation}"));
+            check(file.clone(), &format!("{mapping} output {activation}"));
+            check(file.masked(2).halve(), &format!("{mapping} masked {activation}"));
         }
     }
 }

@@ -169,6 +169,24 @@ fn weights_that_are_not_finite() {
 }
 
 #[test]
+fn a_mask_is_of_the_networks_shape_finite_and_f32() {
+    let masked = || good().masked(2);
+    assert!(Model::new(&masked().bytes()).unwrap().architecture().output_mask);
+    assert!(Model::new(&masked().halve().bytes()).is_ok());
+    let with = |change: &dyn Fn(&mut common::Tensor)| {
+        let mut file = masked();
+        change(file.tensor("output.mask"));
+        refused(&file)
+    };
+    assert_eq!(with(&|t| t.shape = vec![8, 3]), LoadError::Shape(TensorName::OutputMask));
+    assert_eq!(with(&|t| t.shape = vec![24]), LoadError::Shape(TensorName::OutputMask));
+    let half = with(&|t| (t.dtype, t.bytes) = ("F16", vec![0; 48]));
+    assert_eq!(half, LoadError::Dtype(TensorName::OutputMask));
+    let nan = with(&|t| t.bytes[8..12].copy_from_slice(&f32::NAN.to_le_bytes()));
+    assert_eq!(nan, LoadError::NotFinite(TensorName::OutputMask));
+}
+
+#[test]
 fn bytes_that_belong_to_two_tensors_or_none() {
     // layers.2.bias over the bytes of the tensor before it.
     let overlap = changed(|f| {
@@ -228,6 +246,7 @@ fn a_program_reads_what_it_was_built_for_and_nothing_else() {
         (siren.clone(), 1),
         (siren.clone().halve(), 0),
         (affine, 0),
+        (siren.clone().masked(2), 0),
         (File::network("none", "sine,tanh,identity", None), 0),
         (File::network("fourier", "sine,sine,identity", None), 0),
         (File::network("none", "sine,sine,identity", Some("sine")), 0),
@@ -355,11 +374,12 @@ proptest! {
 
     /// Reading out of bounds would panic: there is no unsafe code here.
     #[test]
-    fn damaged_files_never_panic(which in 0..4usize, damages in prop::collection::vec(damage(), 1..4)) {
+    fn damaged_files_never_panic(which in 0..5usize, damages in prop::collection::vec(damage(), 1..4)) {
         let file = match which {
             0 => good(),
             1 => File::network("none", "sine,sine,identity", None),
             2 => File::network("fourier", "tanh,swish,identity", Some("gelu")),
+            3 => good().masked(2),
             _ => good().halve(),
         };
         let mut bytes = file.bytes();

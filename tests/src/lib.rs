@@ -54,6 +54,7 @@ impl Trained {
             input_half: vec![16.0, 8.0],
             output_centre: vec![127.5, 0.0, 300.0],
             output_half: vec![127.5, 1.0, 20.0],
+            mask: None,
         };
         Self { engine, normalization }
     }

@@ -92,7 +92,7 @@ macro_rules! integers {
 }
 
 floats!(siren32_f32, siren32_f16, siren64_f32, siren64_f16, fourier_f32, fourier_f16, modified_f32, modified_f16);
-floats!(portrait, torus, chirp);
+floats!(portrait, torus, chirp, heat_walls);
 integers!(
     siren_int8,
     fourier_mixed,

@@ -8,7 +8,8 @@ use rwf_tests::{Trained, points};
 use rwf_trainer::{
     engine::Engine,
     evaluate::evaluate,
-    fold::forward_f64,
+    export,
+    fold::{Mask, fold, forward_f64},
     network::{ActivationKind, ArchitectureKind, MappingConfig, NetworkConfig, Parameterization},
     tolerance,
 };
@@ -43,6 +44,49 @@ fn check(config: &NetworkConfig) {
         }
     }
     model.self_test(&mut vec![0.0; model.scratch_len()]).unwrap();
+}
+
+/// Outputs that vanish on walls: oracle, file and device arithmetic, in floats of both kinds, scaled and not.
+#[test]
+fn a_masked_network_vanishes_on_its_walls() {
+    for architecture in [ArchitectureKind::Mlp, ArchitectureKind::ModifiedMlp] {
+        for output_activation in [ActivationKind::Identity, ActivationKind::Sigmoid] {
+            let config = NetworkConfig { output_activation, ..NetworkConfig::new(architecture, 12, 2) };
+            let mut trained = Trained::new(&config, 5);
+            let ranges = [(-0.5, 31.5), (-48.0, -32.0)];
+            let walls = [vec![[true, true], [true, false]], vec![[false, false], [false, true]], vec![[false; 2]; 2]];
+            trained.normalization.mask = Some(Mask::vanishing(&ranges, &walls));
+            let oracle = |x: &[f32]| {
+                let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+                forward_f64(&fold(&trained.dense(), &trained.normalization), &x)
+            };
+            let (centre, half) = (&trained.normalization.output_centre, &trained.normalization.output_half);
+            for (precision, bound) in [(Precision::F32, tolerance::PHYSICAL), (Precision::F16, 0.02)] {
+                let bytes = trained.file(precision, MathBackend::Polynomial);
+                let model = Model::new(&bytes).unwrap();
+                model.self_test(&mut vec![0.0; model.scratch_len()]).unwrap();
+                for x in trained.physical(&points(50, 3)).chunks_exact(2) {
+                    for ((found, expected), (half, centre)) in
+                        evaluate(&model, x).iter().zip(oracle(x)).zip(half.iter().zip(centre))
+                    {
+                        let bound = bound * (half + centre.abs());
+                        assert!((f64::from(*found) - expected).abs() < bound, "{found} {expected}");
+                    }
+                }
+                // At the very numbers of the walls nothing is left but what is added behind.
+                for (x, output) in [([-0.5, -40.0], 0), ([31.5, -35.0], 0), ([3.0, -48.0], 0), ([3.0, -32.0], 1)] {
+                    let f16 = if precision == Precision::F16 { 0.1 } else { 0.0 };
+                    let found = f64::from(evaluate(&model, &x)[output]);
+                    assert!((found - centre[output]).abs() <= f16, "{x:?}: {found} {}", centre[output]);
+                }
+                assert_ne!(evaluate(&model, &[3.0, -40.0])[0], centre[0] as f32);
+            }
+            let dense = export::dense(&trained.file(Precision::F32, MathBackend::Polynomial)).unwrap();
+            for (a, b) in forward_f64(&dense, &[3.0, -40.0]).iter().zip(oracle(&[3.0, -40.0])) {
+                assert!((a - b).abs() < 1e-3, "{a} {b}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn dense(architecture: ArchitectureKind, merge: Merge) -> DenseOperator {
         input_half: [vec![2.0; SENSORS], vec![0.5, 2.0]].concat(),
         output_centre: vec![0.5, 300.0],
         output_half: vec![0.5, 20.0],
+        mask: None,
     };
     deeponet.dense_f64(&start).fold(&normalization)
 }

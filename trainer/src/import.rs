@@ -112,9 +112,10 @@ fn dense(tensors: Vec<Parameter>, options: &Options) -> std::result::Result<Dens
         mapping: Mapping::None,
         gate: None,
         layers: described,
+        output_mask: false,
         output_affine: false,
     };
-    Ok(DenseNetwork { mapping: None, encoders: Vec::new(), layers, output: None, architecture })
+    Ok(DenseNetwork { mapping: None, encoders: Vec::new(), layers, mask: None, output: None, architecture })
 }
 
 /// A name as text and numbers, so that `net.10` comes after `net.9`.

@@ -64,6 +64,33 @@ fn heat_is_learned_and_its_run_folder_holds_everything() {
     assert_eq!(read(bench.path("again.safetensors")), read(bench.path("heat.safetensors")));
 }
 
+/// Conditions that hold by construction: the device's zeros are exact, and there is no such term any more.
+#[test]
+fn hard_walls_are_exactly_cold() {
+    let bench = Bench::new();
+    bench.ok(&format!("pde heat {SMALL} --steps 600 --lr 0.01 --weight initial=10 --hard"));
+    assert!(error(&bench, "heat.safetensors", "relative_l2") < 0.1);
+    let metrics = String::from_utf8(read(bench.path("heat.run/metrics.csv"))).unwrap();
+    assert!(metrics.contains("loss_initial") && !metrics.contains("loss_walls"), "{metrics}");
+    bench.ok("export heat.run --precision f16 -o half.safetensors");
+    for file in ["heat.safetensors", "half.safetensors"] {
+        let bytes = read(bench.path(file));
+        let model = Model::new(&bytes).unwrap();
+        let mut scratch = vec![0.0; model.scratch_len()];
+        let mut u = [1.0];
+        for i in 0..=40 {
+            for wall in [0.0, 1.0] {
+                model.eval(&[0.025 * i as f32, wall], &mut u, &mut scratch).unwrap();
+                assert_eq!(u[0], 0.0, "{file} {i} {wall}");
+            }
+        }
+        model.eval(&[0.1, 0.5], &mut u, &mut scratch).unwrap();
+        assert!(u[0].abs() > 0.1, "{file}: {}", u[0]);
+    }
+    bench.refused("export heat.run --precision int8", &["precision", "vanishes on walls"]);
+    bench.refused("pde fisher --hard", &["signal.hard", "no condition"]);
+}
+
 #[test]
 fn every_tool_changes_the_run_and_goes_on_to_the_same_bits() {
     let bench = Bench::new();

@@ -61,6 +61,14 @@ pub(crate) fn module(model: &Model<'_>, source: &str) -> String {
             format!("        {},\n", dense(&format!("LAYER_{n}"), layer, described.activation))
         })
         .collect();
+    let mask = match &model.mask {
+        Some(mask) => {
+            uses.push("::rwf_runtime::uses::OUTPUT_MASK".to_string());
+            let what = "Factors of the outputs by coordinates, `[outputs, 4·inputs]`.";
+            format!("Some({})", text.floats("OUTPUT_MASK", what, &values(mask)))
+        }
+        None => "None".to_string(),
+    };
     let output = match &model.output {
         Some((scale, offset)) => {
             uses.push("::rwf_runtime::uses::OUTPUT_AFFINE".to_string());
@@ -82,7 +90,7 @@ pub(crate) fn module(model: &Model<'_>, source: &str) -> String {
     let parts = format!(
         "::rwf_runtime::fixed::Parts {{\n    inputs: INPUTS,\n    math: \
          ::rwf_runtime::format::MathBackend::{math},\n    mapping: {mapping},\n    encoders: {encoders},\n    layers: \
-         [\n{layers}    ],\n    output: {output},\n    self_test: {self_test},\n}}"
+         [\n{layers}    ],\n    mask: {mask},\n    output: {output},\n    self_test: {self_test},\n}}"
     );
     text::model(&mut text, &uses, "Model", &parts);
     text.functions("0.0", model.self_test.is_some());

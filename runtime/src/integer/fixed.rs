@@ -173,6 +173,7 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
                 mapping: described,
                 gate,
                 layers: Layers::from_array(shapes),
+                output_mask: false,
                 output_affine: true,
             },
             header: &[],

@@ -250,7 +250,8 @@ impl<'a, E: From<LoadError>> Reader<'_, 'a, E> {
         if self.taken != self.header.spans.len() {
             return Err(LoadError::UnknownTensor.into());
         }
-        let architecture = Architecture { inputs, mapping: described, gate, layers: shapes, output_affine: true };
+        let architecture =
+            Architecture { inputs, mapping: described, gate, layers: shapes, output_mask: false, output_affine: true };
         Ok(IntegerModel {
             architecture,
             header: self.header.text,

@@ -56,6 +56,13 @@ pub fn oracle(file: &mut File, x: &[f64]) -> Vec<f64> {
             h = h.iter().zip(u.iter().zip(v)).map(|(h, (u, v))| h * u + (1.0 - h) * v).collect();
         }
     }
+    if let Some(mask) = file.tensors.iter().find(|t| t.name == "output.mask") {
+        for (h, factors) in h.iter_mut().zip(values(mask).chunks_exact(4 * x.len())) {
+            for (x, f) in x.iter().zip(factors.chunks_exact(4)) {
+                *h *= (f[0] + f[1] * x) * (f[2] + f[3] * x);
+            }
+        }
+    }
     if let Some(scale) = file.tensors.iter().find(|t| t.name == "output.scale") {
         let offset = file.tensors.iter().find(|t| t.name == "output.offset").unwrap();
         h = h.iter().zip(values(scale).iter().zip(values(offset))).map(|(h, (s, o))| h * s + o).collect();

@@ -146,6 +146,27 @@ impl Form {
         out
     }
 
+    /// Times a mask's factors `[n, 4·inputs]` over the box around `centre`.
+    pub fn masked(mut self, mask: &[f64], centre: &[f64], half: &[f64]) -> Self {
+        let n = self.len();
+        let zeros = || vec![0.0; n];
+        let nothing = Self { value: zeros(), slope: vec![zeros(); centre.len()], rest: zeros() };
+        for (axis, &c) in centre.iter().enumerate() {
+            for pair in 0..2 {
+                let number = |k: usize, which: usize| mask[4 * (k * centre.len() + axis) + 2 * pair + which];
+                let mut factor = nothing.clone();
+                for k in 0..n {
+                    let (a, b) = (number(k, 0), number(k, 1));
+                    factor.value[k] = a + b * c;
+                    factor.slope[axis][k] = b;
+                    factor.rest[k] = 2.0 * UNIT * (a.abs() + b.abs() * (c.abs() + half[axis])) + UNDERFLOW;
+                }
+                self = nothing.plus_product(&self, &factor, half);
+            }
+        }
+        self
+    }
+
     /// Scaled and shifted, neuron by neuron.
     pub fn affine(mut self, scale: &[f64], offset: &[f64], half: &[f64]) -> Self {
         for k in 0..self.len() {

@@ -70,6 +70,9 @@ impl Network {
                 h = v.plus_product(&h, difference, half);
             }
         }
+        if let Some(mask) = &self.dense.mask {
+            h = h.masked(mask, centre, half);
+        }
         match &self.dense.output {
             Some((scale, offset)) => h.affine(scale, offset, half),
             None => h,
@@ -132,7 +135,12 @@ mod tests {
             }
             let precision = [Precision::F32, Precision::F16][rng.below(2)];
             let math = [MathBackend::Polynomial, MathBackend::Libm][rng.below(2)];
-            let file = export::model(&network.dense_f64(&start), &description, precision, math).unwrap();
+            let mut dense = network.dense_f64(&start);
+            if rng.below(3) == 0 {
+                dense.mask = Some((0..8).map(|_| rng.normal()).collect());
+                dense.architecture.output_mask = true;
+            }
+            let file = export::model(&dense, &description, precision, math).unwrap();
             let enclosed = Network::new(export::dense(&file).unwrap(), math);
             let centre = [rng.symmetric(1.0), rng.symmetric(1.0)];
             let half = [0, 1].map(|_| 10f64.powf(-4.0 * rng.uniform()) * 0.3);

@@ -70,6 +70,10 @@ struct PdeArgs {
     /// Weight of a term, the first one where they change, `initial=100`
     #[arg(long, value_name = "TERM=WEIGHT", value_parser = named, conflicts_with = "resume")]
     weight: Vec<(String, f64)>,
+    /// Multiply the network by factors that vanish on walls where the solution does: such conditions hold exactly, and are
+    /// no terms any more
+    #[arg(long, conflicts_with = "resume")]
+    hard: bool,
     /// Parts that time is opened in, one after the other
     #[arg(long, conflicts_with = "resume")]
     windows: Option<i64>,
@@ -148,6 +152,7 @@ fn layer(args: &Args, name: &str) -> Result<Table> {
     put(&mut signal, "conditions", p.conditions);
     put(&mut signal, "sampler", p.sampler.map(|s| Value::try_from(s).expect("a word")));
     put(&mut signal, "balance", p.balance.map(|b| Value::try_from(b).expect("a word")));
+    put(&mut signal, "hard", p.hard.then_some(true));
     put(&mut signal, "windows", p.windows);
     put(&mut signal, "refine", p.refine);
     put(&mut signal, "measurements", p.measurements);

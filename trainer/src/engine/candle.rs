@@ -338,6 +338,7 @@ impl Engine for CandleEngine {
             mapping: self.network.mapping.clone(),
             encoders: wide(&self.network.encoders)?,
             layers: wide(&self.network.layers)?,
+            mask: None,
             output: None,
         })
     }

@@ -73,6 +73,10 @@ pub fn model(
             push(&mut weights, &name(tensor::KERNEL), &name(tensor::BIAS), layer, precision)?;
         }
     }
+    if let Some(mask) = &dense.mask {
+        let shape = [dense.architecture.outputs(), 4 * dense.architecture.inputs];
+        weights.push(stored(tensor::OUTPUT_MASK, &shape, mask, Precision::F32)?);
+    }
     if let Some((scale, offset)) = &dense.output {
         weights.push(stored(tensor::OUTPUT_SCALE, &[scale.len()], scale, precision)?);
         weights.push(stored(tensor::OUTPUT_OFFSET, &[offset.len()], offset, precision)?);
@@ -154,6 +158,7 @@ pub fn dense(file: &[u8]) -> std::result::Result<DenseNetwork, String> {
         mapping: layer(tensor::MAPPING_KERNEL, tensor::MAPPING_BIAS),
         encoders: list(tensor::ENCODER),
         layers: list(tensor::LAYERS),
+        mask: values(tensor::OUTPUT_MASK),
         output: values(tensor::OUTPUT_SCALE).zip(values(tensor::OUTPUT_OFFSET)),
         architecture,
     })

@@ -131,6 +131,7 @@ pub fn read_operator(file: &[u8]) -> std::result::Result<DenseOperator, String> 
                 .enumerate()
                 .map(|(n, l)| numbered(tensor::LAYERS, n, [l.inputs, l.outputs]))
                 .collect::<Result<_>>()?,
+            mask: None,
             output: None,
         })
     };

@@ -1,10 +1,12 @@
 //! 6 Everything affine into the dense layers: the factors are there already, here come the physical units.
 
+mod mask;
 mod operator;
 
 use rwf_runtime::format::{Activation, Mapping};
 use serde::{Deserialize, Serialize};
 
+pub use mask::Mask;
 pub use operator::DenseOperator;
 
 use crate::network::{DenseNetwork, HostDense};
@@ -20,6 +22,9 @@ pub struct Normalization {
     pub output_centre: Vec<f64>,
     /// Half its width.
     pub output_half: Vec<f64>,
+    /// What a normalised output is multiplied by where it must vanish on walls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
 }
 
 impl Normalization {
@@ -30,6 +35,7 @@ impl Normalization {
             input_half: vec![1.0; inputs],
             output_centre: vec![0.0; outputs],
             output_half: vec![1.0; outputs],
+            mask: None,
         }
     }
 }
@@ -49,9 +55,15 @@ pub fn fold(dense: &DenseNetwork, normalization: &Normalization) -> DenseNetwork
     for layer in out.encoders.iter_mut().chain(out.layers.first_mut()) {
         fold_inputs(layer, raw, n);
     }
+    if let Some(mask) = &n.mask {
+        out.mask = Some(mask.numbers());
+        out.architecture.output_mask = true;
+    }
     let last = out.layers.last_mut().expect("a network has layers");
     let identity = dense.architecture.layers.last().is_some_and(|l| l.activation == Activation::Identity);
-    match (&mut out.output, identity) {
+    // What is added behind a mask is no part of the layer before it.
+    let plain = n.mask.is_none() || n.output_centre.iter().all(|&c| c == 0.0);
+    match (&mut out.output, identity && plain) {
         (None, true) => {
             for row in last.kernel.chunks_exact_mut(last.outputs) {
                 row.iter_mut().zip(&n.output_half).for_each(|(w, half)| *w *= half);
@@ -125,6 +137,9 @@ pub fn forward_f64(dense: &DenseNetwork, x: &[f64]) -> Vec<f64> {
             }
         }
     }
+    if let Some(mask) = &dense.mask {
+        mask::apply(mask, x, &mut h);
+    }
     if let Some((scale, offset)) = &dense.output {
         for (h, (scale, offset)) in h.iter_mut().zip(scale.iter().zip(offset)) {
             *h = *h * scale + offset;
@@ -173,6 +188,7 @@ mod tests {
             input_half: vec![250.0, 0.5],
             output_centre: vec![1000.0, 0.0, -3.0],
             output_half: vec![20.0, 5e-6, 1.0],
+            mask: None,
         };
         let mappings = [
             MappingConfig::None,

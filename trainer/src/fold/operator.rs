@@ -62,6 +62,7 @@ impl DenseOperator {
             input_half: n.input_half[range].to_vec(),
             output_centre: vec![0.0; width],
             output_half: vec![1.0; width],
+            mask: None,
         };
         let mut branch = fold(&self.branch, &of_inputs(0..sensors));
         let trunk = fold(&self.trunk, &of_inputs(sensors..n.input_centre.len()));
@@ -154,6 +155,7 @@ mod tests {
             input_half: vec![0.5, 0.5, 0.5, 0.5, 40.0, 7.0],
             output_centre: vec![1.0, -3.0],
             output_half: vec![20.0, 5e-3],
+            mask: None,
         }
     }
 

@@ -58,6 +58,8 @@ pub struct DenseNetwork {
     pub encoders: Vec<HostDense>,
     /// Dense layers, the output layer last.
     pub layers: Vec<HostDense>,
+    /// Factors that make outputs vanish on walls, `[outputs, 4·inputs]`, as the format defines them.
+    pub mask: Option<Vec<f64>>,
     /// Scale and offset behind an output activation.
     pub output: Option<(Vec<f64>, Vec<f64>)>,
 }
@@ -190,6 +192,7 @@ impl Network {
             mapping: format_mapping,
             gate: gated.then(|| hidden.format()),
             layers: described,
+            output_mask: false,
             output_affine: false,
         };
         Ok((Self { architecture, mapping, encoders, layers }, parameters))
@@ -223,6 +226,7 @@ impl Network {
             mapping: self.mapping.clone(),
             encoders: make(&self.encoders),
             layers: make(&self.layers),
+            mask: None,
             output: None,
         }
     }

@@ -58,14 +58,17 @@ impl OperatorObservation for Residuals<'_> {
         let place = |output: usize, row: usize, pair: usize| (output * rows + row) * points.len() * functions + pair;
         let share = 1.0 / self.u.len() as f32;
         let mut derivatives = vec![Dual::constant(0.0); variables.len()];
+        let mut growths = Vec::new();
         let mut sum = 0.0;
         for pair in 0..points.len() * functions {
             let (point, known) = (points.start + pair / functions, points.start * functions + pair);
+            let x = &self.x[point * inputs..][..inputs];
+            self.prepared.growths(x, &mut growths);
             for (lane, (d, variable)) in derivatives.iter_mut().zip(variables).enumerate() {
-                let part = |&(row, factor): &(usize, f32)| factor * jets[place(variable.output, row, pair)];
-                *d = Dual::variable(variable.offset + variable.rows.iter().map(part).sum::<f32>(), lane);
+                let jet = |row: usize| jets[place(variable.output, row, pair)];
+                *d = Dual::variable(variable.value(&growths, jet), lane);
             }
-            let at = At { x: &self.x[point * inputs..][..inputs], c: &[], data: &self.u[known..=known] };
+            let at = At { x, c: &[], data: &self.u[known..=known] };
             let mut slope = [0.0f32; LANES];
             for r in self.term.residual(&at, &derivatives) {
                 sum += f64::from(share * r.value() * r.value());
@@ -73,9 +76,7 @@ impl OperatorObservation for Residuals<'_> {
                 slope.iter_mut().zip(r.slope()).for_each(|(s, d)| *s += factor * d);
             }
             for (variable, slope) in variables.iter().zip(slope) {
-                for &(row, factor) in &variable.rows {
-                    cotangents[place(variable.output, row, pair)] += slope * factor;
-                }
+                variable.spread(&growths, slope, |row, g| cotangents[place(variable.output, row, pair)] += g);
             }
         }
         sum

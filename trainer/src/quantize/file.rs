@@ -117,8 +117,12 @@ fn overflow(name: &str, neuron: usize) -> Error {
 /// activations from `points`, `[n, inputs]` in physical units.
 ///
 /// # Errors
-/// A layer whose accumulators could overflow, by name.
+/// A layer whose accumulators could overflow, by name; a network with a mask.
 pub fn model(dense: &DenseNetwork, description: &Description, bits: &[Bits], points: &[f32]) -> Result<Vec<u8>> {
+    if dense.mask.is_some() {
+        let message = "found integers, expected f32 or f16: the network vanishes on walls by factors in floats";
+        return Err(Error::Config { field: "precision".into(), message: message.into() });
+    }
     let architecture = &dense.architecture;
     let inputs = architecture.inputs;
     let ends = domain(description, inputs);

@@ -337,5 +337,6 @@ fn normalization(signal: &Signal) -> Normalization {
         input_half,
         output_centre: signal.outputs.iter().map(centre).collect(),
         output_half: signal.outputs.iter().map(half).collect(),
+        mask: None,
     }
 }

@@ -413,6 +413,7 @@ impl Observed for Shape {
                 input_half: vec![view.half; 3],
                 output_centre: vec![0.0],
                 output_half: vec![half],
+                mask: None,
             },
             head,
             hash,

@@ -467,6 +467,7 @@ impl Engine for FusedEngine {
             mapping: self.network.mapping.clone(),
             encoders: all,
             layers,
+            mask: None,
             output: None,
         })
     }

@@ -17,6 +17,7 @@ mod dual;
 mod field;
 mod file;
 mod fisher;
+mod hard;
 mod heat;
 mod helmholtz;
 mod kdv;
@@ -32,6 +33,7 @@ mod wave;
 pub use dual::{Dual, LANES};
 pub use field::{Field, nodes};
 pub use file::read;
+pub use hard::hard;
 pub use spectral::Evolution;
 pub use term::{At, Look, Place, Prepared, Purpose, Term};
 

@@ -6,7 +6,7 @@ use super::dual::{Dual, LANES};
 use crate::{
     engine::{Combination, JetObservation, Plan, Wanted},
     error::{Error, Result},
-    fold::Normalization,
+    fold::{Mask, Normalization},
 };
 
 /// Where a term holds.
@@ -109,35 +109,113 @@ impl Term {
             let message = format!("found {} derivatives, expected at most {}", self.names.len(), LANES - trained);
             return Err(Error::Config { field: format!("term `{}`", self.name), message });
         }
-        let derivatives = self.derivatives(inputs, outputs)?;
+        let derivatives: Vec<(usize, bool, Vec<Piece>)> = self
+            .derivatives(inputs, outputs)?
+            .into_iter()
+            .map(|(output, wanted)| {
+                let value = matches!(&wanted, Wanted::Partial(axes) if axes.is_empty());
+                (output, value, pieces(output, &wanted, n.mask.as_ref(), inputs.len()))
+            })
+            .collect();
         let mut wanted: Vec<Wanted> = Vec::new();
-        for (_, one) in &derivatives {
-            if !wanted.contains(one) {
-                wanted.push(one.clone());
+        let mut growths: Vec<Growth> = Vec::new();
+        for piece in derivatives.iter().flat_map(|(.., pieces)| pieces) {
+            if !wanted.contains(&piece.wanted) {
+                wanted.push(piece.wanted.clone());
+            }
+            if let Some(growth) = piece.growth.as_ref().filter(|g| !growths.contains(g)) {
+                growths.push(growth.clone());
             }
         }
         let scale: Vec<f64> = n.input_half.iter().map(|half| 1.0 / half).collect();
         let (plan, combinations) = Plan::new(&scale, &wanted)?;
-        let variable = |(output, one): &(usize, Wanted)| {
-            let rows: &Combination = &combinations[wanted.iter().position(|w| w == one).expect("was put there")];
-            let value = matches!(one, Wanted::Partial(axes) if axes.is_empty());
-            Variable {
-                output: *output,
-                rows: rows.iter().map(|&(row, f)| (row, (f * n.output_half[*output]) as f32)).collect(),
-                offset: if value { n.output_centre[*output] as f32 } else { 0.0 },
-            }
+        let part = |output: usize, piece: &Piece| {
+            let at = wanted.iter().position(|w| *w == piece.wanted).expect("was put there");
+            let rows: &Combination = &combinations[at];
+            let stretch = piece.times * n.output_half[output];
+            let growth = piece.growth.as_ref().and_then(|g| growths.iter().position(|other| other == g));
+            (growth.map_or(0, |g| g + 1), rows.iter().map(|&(row, f)| (row, (f * stretch) as f32)).collect())
+        };
+        let variable = |(output, value, pieces): &(usize, bool, Vec<Piece>)| Variable {
+            output: *output,
+            parts: pieces.iter().map(|piece| part(*output, piece)).collect(),
+            offset: if *value { n.output_centre[*output] as f32 } else { 0.0 },
         };
         let variables = derivatives.iter().map(variable).collect();
-        Ok(Prepared { plan, variables, outputs: outputs.len() })
+        Ok(Prepared { plan, variables, outputs: outputs.len(), mask: n.mask.clone(), growths })
     }
 }
 
-/// A derivative as a combination of rows of the jets.
+/// A derivative of an output's mask: so many times by every input.
+#[derive(Debug, Clone, PartialEq)]
+struct Growth {
+    output: usize,
+    by: Vec<u8>,
+}
+
+/// A derivative of the network's that is part of one of the solution's, by the product rule.
+#[derive(Debug)]
+struct Piece {
+    wanted: Wanted,
+    times: f64,
+    /// What of the mask it is multiplied by; nothing where there is none.
+    growth: Option<Growth>,
+}
+
+/// The derivative `wanted` of mask times network as derivatives of the network.
+fn pieces(output: usize, wanted: &Wanted, mask: Option<&Mask>, inputs: usize) -> Vec<Piece> {
+    let held = |axis: usize| mask.is_some_and(|m| m.holds(output, axis));
+    if !(0..inputs).any(held) {
+        return vec![Piece { wanted: wanted.clone(), times: 1.0, growth: None }];
+    }
+    let piece = |wanted: Wanted, times: f64, axes: &[usize]| {
+        let mut by = vec![0; inputs];
+        axes.iter().for_each(|&a| by[a] += 1);
+        // Straight along inputs it does not hold, a parabola along the others.
+        let vanishes = axes.iter().any(|&a| !held(a)) || by.iter().any(|&times| times > 2);
+        (!vanishes).then_some(Piece { wanted, times, growth: Some(Growth { output, by }) })
+    };
+    match wanted {
+        Wanted::Partial(axes) => (0..1usize << axes.len())
+            .filter_map(|set| {
+                let of = |inside: bool| -> Vec<usize> {
+                    (0..axes.len()).filter(|k| (set >> k & 1 == 1) == inside).map(|k| axes[k]).collect()
+                };
+                piece(Wanted::Partial(of(false)), 1.0, &of(true))
+            })
+            .collect(),
+        Wanted::Laplacian(axes) => {
+            let along = |&a: &usize| {
+                [piece(Wanted::Partial(vec![a]), 2.0, &[a]), piece(Wanted::Partial(Vec::new()), 1.0, &[a, a])]
+            };
+            piece(wanted.clone(), 1.0, &[]).into_iter().chain(axes.iter().flat_map(along).flatten()).collect()
+        }
+    }
+}
+
+/// A derivative as a combination of rows of the jets, every part of it times a [`Growth`] (from 1; 0: times 1).
 #[derive(Debug, Clone)]
 pub(crate) struct Variable {
     pub(crate) output: usize,
-    pub(crate) rows: Vec<(usize, f32)>,
-    pub(crate) offset: f32,
+    parts: Vec<(usize, Vec<(usize, f32)>)>,
+    offset: f32,
+}
+
+impl Variable {
+    /// Its value from the rows of a jet, with growths as [`Prepared::growths`] gives them.
+    pub(crate) fn value(&self, growths: &[f32], jet: impl Fn(usize) -> f32) -> f32 {
+        let part = |(growth, rows): &(usize, Vec<(usize, f32)>)| {
+            growths[*growth] * rows.iter().map(|&(row, factor)| factor * jet(row)).sum::<f32>()
+        };
+        self.offset + self.parts.iter().map(part).sum::<f32>()
+    }
+
+    /// Hands the slope by every row to `add`, where that by the value is `slope`.
+    pub(crate) fn spread(&self, growths: &[f32], slope: f32, mut add: impl FnMut(usize, f32)) {
+        for (growth, rows) in &self.parts {
+            rows.iter().for_each(|&(row, factor)| add(row, slope * factor * growths[*growth]));
+        }
+    }
 }
 
 /// A term's way from a network's jets to its derivatives.
@@ -147,6 +225,19 @@ pub struct Prepared {
     pub plan: Plan,
     pub(crate) variables: Vec<Variable>,
     outputs: usize,
+    mask: Option<Mask>,
+    growths: Vec<Growth>,
+}
+
+impl Prepared {
+    /// 1, and whatever derivatives of the mask are needed, at `x` `[inputs]`, physical.
+    pub(crate) fn growths(&self, x: &[f64], to: &mut Vec<f32>) {
+        to.clear();
+        to.push(1.0);
+        if let Some(mask) = &self.mask {
+            to.extend(self.growths.iter().map(|g| mask.derivative(g.output, &g.by, x) as f32));
+        }
+    }
 }
 
 /// What is made of the residuals.
@@ -189,18 +280,17 @@ impl JetObservation for Look<'_> {
         let variables = &self.prepared.variables;
         let mut derivatives = vec![Dual::constant(0.0); variables.len()];
         let mut residuals = vec![Dual::constant(0.0); self.term.residuals];
+        let mut growths = Vec::new();
         let mut sum = 0.0;
         for p in 0..n {
             let at = points.start + p;
+            let x = &self.x[at * inputs..(at + 1) * inputs];
+            self.prepared.growths(x, &mut growths);
             for (lane, (d, variable)) in derivatives.iter_mut().zip(variables).enumerate() {
-                let part = |&(row, factor): &(usize, f32)| factor * jets[(row * n + p) * width + variable.output];
-                *d = Dual::variable(variable.offset + variable.rows.iter().map(part).sum::<f32>(), lane);
+                let jet = |row: usize| jets[(row * n + p) * width + variable.output];
+                *d = Dual::variable(variable.value(&growths, jet), lane);
             }
-            let known = At {
-                x: &self.x[at * inputs..(at + 1) * inputs],
-                c: self.c,
-                data: &self.data[at * measured..(at + 1) * measured],
-            };
+            let known = At { x, c: self.c, data: &self.data[at * measured..(at + 1) * measured] };
             (self.term.residual)(&known, &derivatives, &mut residuals);
             if residuals.iter().any(|r| !r.value().is_finite()) && derivatives.iter().all(|d| d.value().is_finite()) {
                 *self.fault.lock().expect("no panic holds it") = Some(known.x.to_vec());
@@ -225,9 +315,7 @@ impl JetObservation for Look<'_> {
                 sizes.lock().expect("no panic holds it")[at] = square.sqrt();
             }
             for (variable, slope) in variables.iter().zip(slope) {
-                for &(row, factor) in &variable.rows {
-                    cotangents[(row * n + p) * width + variable.output] += slope * factor;
-                }
+                variable.spread(&growths, slope, |row, g| cotangents[(row * n + p) * width + variable.output] += g);
             }
             let trained = extra.len();
             extra.iter_mut().zip(&slope[LANES - trained..]).for_each(|(g, s)| *g += f64::from(*s));

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::{
     engine::{FusedEngine, JetObservation},
-    fold::Normalization,
+    fold::{Mask, Normalization},
     network::{ArchitectureKind, Network, NetworkConfig},
     rng::Rng,
     tolerance,
@@ -120,6 +120,7 @@ fn cotangents_are_the_slopes_of_the_sum() {
             input_half: axes.iter().map(|a| 0.5 * (a.hi - a.lo)).collect(),
             output_centre: vec![0.3; outputs.len()],
             output_half: vec![1.7; outputs.len()],
+            mask: None,
         };
         let sought = equation.coefficients().iter().filter(|c| c.sought.is_some()).count();
         let known = equation.coefficients();
@@ -128,8 +129,12 @@ fn cotangents_are_the_slopes_of_the_sum() {
             .map(|c| if c.sought.is_some() { Dual::variable(0.5, LANES - 1) } else { Dual::constant(c.value) })
             .collect();
         let mut rng = Rng::new(5);
-        for term in equation.terms() {
-            let prepared = term.prepare(&inputs, &outputs, &normalization, sought).unwrap();
+        let walls = vec![vec![[true, true]; axes.len()]; outputs.len()];
+        let ranges: Vec<(f64, f64)> = axes.iter().map(|a| (a.lo, a.hi)).collect();
+        let masked = Normalization { mask: Some(Mask::vanishing(&ranges, &walls)), ..normalization.clone() };
+        let cases = equation.terms().into_iter().map(|t| (t, &normalization));
+        for (term, normalization) in cases.chain(equation.terms().into_iter().map(|t| (t, &masked))) {
+            let prepared = term.prepare(&inputs, &outputs, normalization, sought).unwrap();
             let n = 8;
             let x: Vec<f64> = (0..n)
                 .flat_map(|_| axes.iter().map(|a| a.lo + (a.hi - a.lo) * rng.uniform()).collect::<Vec<_>>())
@@ -167,9 +172,16 @@ fn cotangents_are_the_slopes_of_the_sum() {
     }
 }
 
-/// The mean square that the engine gives is that of derivatives of its own network.
+/// The mean square that the engine gives is that of derivatives of its own network, times a mask where there is one.
 #[test]
 fn the_engine_sees_the_equation_in_physical_units() {
+    let ranges = [(0.0, 1.0), (-1.0, 1.0)];
+    for walls in [None, Some([[false, false], [true, true]]), Some([[true, false], [true, true]])] {
+        sees(walls.map(|walls| Mask::vanishing(&ranges, &[walls.to_vec()])));
+    }
+}
+
+fn sees(mask: Option<Mask>) {
     let equation = equation("burgers").unwrap();
     let term = &equation.terms()[0];
     let normalization = Normalization {
@@ -177,6 +189,7 @@ fn the_engine_sees_the_equation_in_physical_units() {
         input_half: vec![0.5, 1.0],
         output_centre: vec![0.0],
         output_half: vec![2.0],
+        mask,
     };
     let prepared = term.prepare(&["t", "x"], &["u"], &normalization, 0).unwrap();
     let config = NetworkConfig::new(ArchitectureKind::Mlp, 12, 2);
@@ -194,6 +207,17 @@ fn the_engine_sees_the_equation_in_physical_units() {
     let square = |p: &[f64]| {
         let d = |axes: &[usize]| derivative(&u, axes, p);
         (d(&[0]) + u(p) * d(&[1]) - 0.01 * d(&[1, 1])).powi(2)
+    };
+    let expected = x.chunks(2).map(square).sum::<f64>() / 2.0;
+    assert!((found / expected - 1.0).abs() < tolerance::RESIDUAL, "{found} {expected}");
+    // The Laplacian and third derivatives, by the product rule.
+    let term = Term::new("other", Place::Inside, ["Δu", "u_txx", "u_xxx"], |_, [l, m, k]| [l + 0.1 * m - 0.1 * k]);
+    let prepared = term.prepare(&["t", "x"], &["u"], &normalization, 0).unwrap();
+    let look = Look { term: &term, prepared: &prepared, x: &x, data: &[], c: &c, purpose, fault: &fault };
+    let found = engine.observe_jets(&prepared.plan, &network_x, &look, 1.0, &mut []).unwrap();
+    let square = |p: &[f64]| {
+        let d = |axes: &[usize]| derivative(&u, axes, p);
+        (d(&[1, 1]) + 0.1 * d(&[0, 1, 1]) - 0.1 * d(&[1, 1, 1])).powi(2)
     };
     let expected = x.chunks(2).map(square).sum::<f64>() / 2.0;
     assert!((found / expected - 1.0).abs() < tolerance::RESIDUAL, "{found} {expected}");
@@ -306,4 +330,26 @@ fn the_cavitys_tables_are_smooth() {
         }
     }
     assert!(cavity.problem(&[250.0]).is_some() && cavity.problem(&[400.0]).is_none());
+}
+
+/// Which conditions say that a solution vanishes on a wall, and which say something else.
+#[test]
+fn conditions_that_vanish_on_walls_are_found() {
+    let found = |name: &str| -> Result<(Vec<Vec<bool>>, Vec<&str>)> {
+        let equation = equation(name)?;
+        let c: Vec<Dual> = equation.coefficients().iter().map(|c| Dual::constant(c.value)).collect();
+        let (axes, terms) = (equation.axes(), equation.terms());
+        let outputs: Vec<&str> = equation.outputs().iter().map(|o| o.0).collect();
+        let (mask, left) = hard(&axes, &outputs, &terms, &c)?;
+        let held = |o: usize| (0..axes.len()).map(|i| mask.holds(o, i)).collect();
+        let left = terms.iter().zip(left).filter(|(_, left)| *left).map(|(t, _)| t.name).collect();
+        Ok(((0..outputs.len()).map(held).collect(), left))
+    };
+    assert_eq!(found("heat").unwrap(), (vec![vec![false, true]], vec!["equation", "initial"]));
+    assert_eq!(found("burgers").unwrap(), (vec![vec![false, true]], vec!["equation", "initial"]));
+    // The pressure is free, and the lid moves.
+    let cavity = (vec![vec![true, true], vec![true, true], vec![false, false]], vec!["equation", "lid"]);
+    assert_eq!(found("cavity").unwrap(), cavity);
+    assert!(found("fisher").unwrap_err().to_string().contains("signal.hard"));
+    assert!(found("advection").is_err());
 }

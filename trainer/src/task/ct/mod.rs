@@ -275,6 +275,7 @@ fn subject(scan: &Scan, rays: &Rays) -> Subject {
             input_half: vec![0.5 * n as f64 * pixel; 2],
             output_centre: vec![lo],
             output_half: vec![hi - lo],
+            mask: None,
         },
         head: Activation::Identity,
         hash: hash(

@@ -77,6 +77,7 @@ impl Training {
             input_half: vec![half; sizes.sensors],
             output_centre: Vec::new(),
             output_half: Vec::new(),
+            mask: None,
         };
         let mut trunk = Normalization::identity(0, 0);
         for axis in 0..sizes.coordinates {

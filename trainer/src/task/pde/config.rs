@@ -60,6 +60,9 @@ pub struct PdeConfig {
     /// Weights of terms at the first step; 1 where none is given.
     #[serde(default)]
     pub weights: BTreeMap<String, f64>,
+    /// Whether the network vanishes by construction where a condition says no more than that.
+    #[serde(default)]
+    pub hard: bool,
     /// Parts that time is opened in, one after the other over the first half of the steps; 1: all of it from the start
     /// (Wight and Zhao 2020).
     pub windows: usize,
@@ -168,6 +171,7 @@ pub fn defaults(equation: &dyn Equation, over: &[Table]) -> Table {
         balance = 'fixed'
         balance_every = 250
         momentum = 0.9
+        hard = false
         windows = 1
         refine = 0.0
         refine_every = 250

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     fold::Normalization,
     network::{MappingConfig, NetworkConfig, Parameter, find},
-    observation::pde::{Axis, Dual, Equation, Field, LANES, Look, Place, Prepared, Purpose, Term, equation},
+    observation::pde::{Axis, Dual, Equation, Field, LANES, Look, Place, Prepared, Purpose, Term, equation, hard},
     rng::Rng,
     train::Schedule,
 };
@@ -67,11 +67,12 @@ impl Training {
         let equation = equation(&record.equation)?;
         suits(equation, &config.network)?;
         let (axes, outputs) = (equation.axes(), equation.outputs());
-        let normalization = Normalization {
+        let mut normalization = Normalization {
             input_centre: axes.iter().map(|a| 0.5 * (a.lo + a.hi)).collect(),
             input_half: axes.iter().map(|a| 0.5 * (a.hi - a.lo)).collect(),
             output_centre: vec![0.0; outputs.len()],
             output_half: outputs.iter().map(|o| o.1).collect(),
+            mask: None,
         };
         let known = equation.coefficients();
         let coefficients = values(equation, &record);
@@ -79,7 +80,14 @@ impl Training {
             known.iter().enumerate().filter_map(|(i, c)| Some((i, [c.sought?.ln() as f32, 0.0, 0.0]))).collect();
         let (inputs, names): (Vec<&str>, Vec<&str>) =
             (axes.iter().map(|a| a.name).collect(), outputs.iter().map(|o| o.0).collect());
-        let terms = equation.terms();
+        let mut terms = equation.terms();
+        if record.hard {
+            let c: Vec<Dual> = coefficients.iter().map(|&c| Dual::constant(c)).collect();
+            let (mask, left) = hard(&axes, &names, &terms, &c)?;
+            normalization.mask = Some(mask);
+            let mut left = left.into_iter();
+            terms.retain(|_| left.next().unwrap_or(true));
+        }
         let prepare = |term: &Term| term.prepare(&inputs, &names, &normalization, sought.len());
         let seed = config.training.seed;
         let mut training = Self {

@@ -129,6 +129,7 @@ impl Field {
             input_half: vec![f64::from(half); 3],
             output_centre: vec![0.0; PIXEL],
             output_half: vec![1.0, 1.0, 1.0, f64::from(self.density)],
+            mask: None,
         };
         if let Some(direction) = direction {
             normalization.input_centre.extend([0.0; 3]);
