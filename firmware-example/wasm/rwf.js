@@ -116,7 +116,11 @@ export class Model {
   /** Loads a model file; `module` is the WebAssembly module, its bytes or its address. */
   static async open(file, { module } = {}) {
     const bytes = file instanceof Uint8Array ? file : new Uint8Array(file);
-    module ??= moduleUrl(undefined, header(bytes).__metadata__?.format_version === INTEGERS);
+    if (!module) {
+      const { __metadata__, ...tensors } = header(bytes);
+      // Outputs that vanish on walls are in the module without vectors alone.
+      module = moduleUrl("output.mask" in tensors ? false : undefined, __metadata__?.format_version === INTEGERS);
+    }
     return new Model(await WebAssembly.instantiate(await compile(module)), bytes);
   }
 

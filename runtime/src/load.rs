@@ -133,12 +133,12 @@ impl<'a, E: From<LoadError>, const USES: u32, const WIDEN: bool> Reader<'_, 'a, 
         if self.header.span(TensorName::OutputMask).is_ok() {
             needs::<USES, E>(uses::OUTPUT_MASK)?;
             architecture.output_mask = true;
-            let values = self.samples(TensorName::OutputMask, [before, 4 * architecture.inputs])?;
-            if !(0..values.len()).all(|n| values.get(n).is_some_and(f32::is_finite)) {
-                return Err(LoadError::NotFinite(TensorName::OutputMask).into());
+            let of_weights = self.precision.replace(Precision::F32);
+            let (values, shape) = self.weights(TensorName::OutputMask, 2)?;
+            if shape != [before, 4 * architecture.inputs] {
+                return Err(LoadError::Shape(TensorName::OutputMask).into());
             }
-            self.weight_bytes += 4 * values.len();
-            *mask = Some(values);
+            (self.precision, *mask) = (of_weights, Some(values));
         }
         if self.header.span(TensorName::OutputScale).is_ok() {
             needs::<USES, E>(uses::OUTPUT_AFFINE)?;
@@ -159,7 +159,7 @@ impl<'a, E: From<LoadError>, const USES: u32, const WIDEN: bool> Reader<'_, 'a, 
         if self.taken != self.header.spans.len() { Err(LoadError::UnknownTensor.into()) } else { Ok(()) }
     }
 
-    /// f32s that are no weights: samples of a self-test, a mask.
+    /// Samples of a self-test.
     pub(crate) fn samples(&mut self, name: TensorName, shape: [usize; 2]) -> Result<Values<'a>, E> {
         let span = self.header.span(name)?;
         if span.rank != 2 || span.shape != shape {

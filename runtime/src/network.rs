@@ -6,7 +6,7 @@ use crate::{
     activation,
     dense::{Dense, Values},
     error::EvalError,
-    format::{Activation, Mapping, MathBackend},
+    format::{Activation, MAX_INPUTS, Mapping, MathBackend},
     model::Model,
     row::{self, Row},
     uses,
@@ -223,13 +223,12 @@ impl<const USES: u32> Model<'_, USES> {
             outputs = layer.outputs;
             core::mem::swap(&mut from, &mut to);
         }
-        let mask = self.mask.as_ref().filter(|_| uses::has(USES, uses::OUTPUT_MASK));
+        if let Some(mask) = self.mask.as_ref().filter(|_| uses::has(USES, uses::OUTPUT_MASK)) {
+            self.masked(algebra, mask, from.get_mut(..outputs).unwrap_or(&mut []));
+        }
         let affine = self.output.as_ref().filter(|_| uses::has(USES, uses::OUTPUT_AFFINE));
         for (k, lanes) in from.iter().take(outputs).enumerate() {
             let mut lanes = *lanes;
-            if let Some(mask) = mask {
-                lanes = self.masked(algebra, mask, k, lanes);
-            }
             if let Some((scale, offset)) = affine {
                 lanes = A::affine(lanes, scale.get(k).unwrap_or(1.0), offset.get(k).unwrap_or(0.0));
             }
@@ -237,24 +236,20 @@ impl<const USES: u32> Model<'_, USES> {
         }
     }
 
-    /// Output `k` times its factors a + b·x and c + d·x by every coordinate.
+    /// Every output times its factors a + b·x and c + d·x by every coordinate.
     #[inline(never)]
-    fn masked<A: Algebra<L>, const L: usize>(
-        &self,
-        algebra: &A,
-        mask: &Values<'_>,
-        k: usize,
-        mut lanes: [f32; L],
-    ) -> [f32; L] {
-        for axis in 0..self.inputs() {
-            let x = algebra.seed(axis);
-            for pair in 0..2 {
-                let at = 4 * (k * self.inputs() + axis) + 2 * pair;
-                let factor = A::affine(x, mask.get(at + 1).unwrap_or(0.0), mask.get(at).unwrap_or(1.0));
-                lanes = A::mix(lanes, factor, A::constant(0.0));
+    fn masked<A: Algebra<L>, const L: usize>(&self, algebra: &A, mask: &Values<'_>, outputs: &mut [[f32; L]]) {
+        let mut x = [[0.0; L]; MAX_INPUTS];
+        let x = x.get_mut(..self.inputs()).unwrap_or(&mut []);
+        algebra.seeds(x);
+        let mut at = 0;
+        for lanes in outputs {
+            for n in 0..2 * x.len() {
+                let (Some(a), Some(b), Some(x)) = (mask.get(at), mask.get(at + 1), x.get(n / 2)) else { return };
+                *lanes = A::mix(*lanes, A::affine(*x, b, a), A::constant(0.0));
+                at += 2;
             }
         }
-        lanes
     }
 
     /// Coordinates to features: into `a`, by way of `b` where there is a mapping.

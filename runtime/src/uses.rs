@@ -12,7 +12,7 @@ pub const MAPPING: u32 = 1 << 12;
 pub const GATE: u32 = 1 << 13;
 /// A scale and an offset behind the last activation.
 pub const OUTPUT_AFFINE: u32 = 1 << 14;
-/// Factors that make outputs vanish on walls.
+/// Factors that make outputs vanish on walls; in a file they are f32, which must be among what is used too.
 pub const OUTPUT_MASK: u32 = 1 << 15;
 /// f32 weights at any address, as in a file; those of a build-time model are aligned.
 pub const UNALIGNED: u32 = 1 << 18;

@@ -6,8 +6,12 @@ use crate::{Code, Refused, arena, with};
 
 /// Points evaluated together: as many as a vector has, where there are any.
 const LANES: usize = if cfg!(target_feature = "simd128") { 4 } else { 1 };
-/// Of weights only aligned f32: [`load`] makes them so.
-const USES: u32 = uses::ALL & !(uses::UNALIGNED | uses::precision(Precision::F16));
+/// Of weights only aligned f32: [`load`] makes them so. Outputs that vanish on walls are left to the module without vectors,
+/// so that each stays below 16 KiB.
+const USES: u32 = uses::ALL
+    & !(uses::UNALIGNED
+        | uses::precision(Precision::F16)
+        | if cfg!(target_feature = "simd128") { uses::OUTPUT_MASK } else { 0 });
 
 /// What a module of this kind evaluates.
 pub(crate) type Model = rwf_runtime::Model<'static, USES>;
