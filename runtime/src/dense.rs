@@ -98,6 +98,12 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// The value there; 0 beyond the end.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    pub(crate) fn at(&self, i: usize) -> f32 {
+        self.get(i).unwrap_or(0.0)
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Aligned(v) => v.len(),

@@ -160,7 +160,7 @@ impl Activation {
     }
 
     pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-        Self::ALL.get(position("identity relu tanh sine sigmoid gelu swish", name)?).copied()
+        Self::ALL.get(position("identity relu tanh sine sigmoid gelu swish", name)).copied()
     }
 }
 
@@ -241,7 +241,7 @@ impl MathBackend {
     }
 
     pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-        Self::ALL.get(position("polynomial libm micromath", name)?).copied()
+        Self::ALL.get(position("polynomial libm micromath", name)).copied()
     }
 }
 

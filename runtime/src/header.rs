@@ -29,7 +29,7 @@ pub(crate) enum Dtype {
 impl Dtype {
     fn from_name(name: &[u8]) -> Option<Self> {
         const ALL: [Dtype; 6] = [Dtype::F32, Dtype::F16, Dtype::I32, Dtype::I16, Dtype::I8, Dtype::U8];
-        ALL.get(position("F32 F16 I32 I16 I8 U8", name)?).copied()
+        ALL.get(position("F32 F16 I32 I16 I8 U8", name)).copied()
     }
 
     const fn bytes(self) -> usize {
@@ -173,21 +173,21 @@ impl<'s, 'a, E: From<LoadError>> Header<'s, 'a, E> {
     /// Every byte of the data belongs to exactly one tensor.
     #[inline(never)]
     pub(crate) fn check_spans(&self) -> Result<(), E> {
-        for (i, a) in self.spans.iter().enumerate() {
-            for b in self.spans.iter().skip(i + 1) {
+        // Without overlap, bytes are missing in between where all spans together are shorter than they reach.
+        let (mut total, mut reach) = (0, 0);
+        let mut left = self.spans.as_slice();
+        while let Some((a, rest)) = left.split_first() {
+            for b in rest {
                 if a.start < b.end && b.start < a.end {
                     return Err(LoadError::Overlap(b.name).into());
                 }
             }
-        }
-        // Without overlap, bytes are missing in between where all spans together are shorter than they reach.
-        let (mut total, mut reach) = (0, 0);
-        for span in self.spans.iter() {
-            if span.start >= span.end {
+            if a.start >= a.end {
                 return Err(LoadError::Gap.into());
             }
-            total += span.end - span.start;
-            reach = span.end.max(reach);
+            total += a.end - a.start;
+            reach = a.end.max(reach);
+            left = rest;
         }
         match () {
             () if total != reach => Err(LoadError::Gap.into()),
@@ -280,8 +280,8 @@ fn tensor_name(text: &[u8]) -> Option<TensorName> {
         TensorName::SelfTestInputs,
         TensorName::SelfTestOutputs,
     ];
-    if let Some(at) = position(SINGLE_NAMES, text) {
-        return NAMES.get(at).copied();
+    if let Some(name) = NAMES.get(position(SINGLE_NAMES, text)) {
+        return Some(*name);
     }
     let (encoder, rest) = match text.strip_prefix(tensor::LAYERS.as_bytes()) {
         Some(rest) => (false, rest),
@@ -291,25 +291,27 @@ fn tensor_name(text: &[u8]) -> Option<TensorName> {
     let (digits, suffix) = rest.split_at_checked(digits)?;
     let limit = if encoder { 2 } else { MAX_LAYERS };
     let n = decimal(digits).filter(|&n| (n as usize) < limit)? as u8;
-    let kind = position(SUFFIXES, suffix)?;
+    let kind = position(SUFFIXES, suffix);
     Some(match (encoder, kind) {
         (false, 0) => TensorName::LayerKernel(n),
         (false, 1) => TensorName::LayerBias(n),
         (false, 2) => TensorName::LayerWeight(n),
         (false, 3) => TensorName::LayerMultiplier(n),
-        (false, _) => TensorName::LayerShift(n),
+        (false, 4) => TensorName::LayerShift(n),
         (true, 0) => TensorName::EncoderKernel(n),
         (true, 1) => TensorName::EncoderBias(n),
         (true, 2) => TensorName::EncoderWeight(n),
         (true, 3) => TensorName::EncoderMultiplier(n),
-        (true, _) => TensorName::EncoderShift(n),
+        (true, 4) => TensorName::EncoderShift(n),
+        _ => return None,
     })
 }
 
-/// Which of `words`, which have a space between each other, is `text`.
+/// Which of `words`, which have a space between each other, is `text`; for none beyond the end of any list, as an `Option`
+/// would cost code wherever this is called.
 #[inline(never)]
-pub(crate) fn position(words: &str, text: &[u8]) -> Option<usize> {
-    words.as_bytes().split(|b| *b == b' ').position(|word| word == text)
+pub(crate) fn position(words: &str, text: &[u8]) -> usize {
+    words.as_bytes().split(|b| *b == b' ').position(|word| word == text).unwrap_or(usize::MAX)
 }
 
 impl<'a> Words<'a> {
@@ -322,15 +324,15 @@ impl<'a> Words<'a> {
         let mapping = self.get(Key::Mapping).ok_or(LoadError::MissingWord(Word::Mapping))?;
         // Not by patterns, which the compiler would compare byte by byte.
         match position("none fourier fourier+raw", mapping) {
-            Some(0) => Ok(None),
-            Some(n) => Ok(Some(n > 1)),
-            None => Err(LoadError::UnknownWord(Word::Mapping).into()),
+            0 => Ok(None),
+            n @ (1 | 2) => Ok(Some(n > 1)),
+            _ => Err(LoadError::UnknownWord(Word::Mapping).into()),
         }
     }
 
     /// The word under `name`; those that are not looked at may hold escapes, as a checkpoint's do.
     pub(crate) fn read(&mut self, json: &mut Json<'a>, name: &'a [u8]) -> Result<(), Bad> {
-        let Some(slot) = position(KEYS, name).and_then(|n| self.0.get_mut(n)) else {
+        let Some(slot) = self.0.get_mut(position(KEYS, name)) else {
             return json.string(true).map(|_| ());
         };
         match slot.replace(json.string(false)?) {
@@ -356,12 +358,12 @@ impl<'a> Info<'a> {
         let mut info = Self::default();
         json.object(&mut |json, name| {
             let pair = match position("dtype shape data_offsets", name) {
-                Some(0) if info.dtype.is_none() => {
+                0 if info.dtype.is_none() => {
                     info.dtype = Some(json.string(false)?);
                     return Ok(());
                 }
-                Some(1) => &mut info.shape,
-                Some(2) => &mut info.offsets,
+                1 => &mut info.shape,
+                2 => &mut info.offsets,
                 _ => return Err(Bad),
             };
             match pair.replace(json.numbers()?) {

@@ -111,6 +111,7 @@ fn narrow_weights_pack_and_err_in_their_order() {
 #[test]
 fn integers_in_and_out_are_what_floats_are_converted_to() {
     let (_, integer, x) = both(&siren(), Bits::Eight);
+    let mut at_its_place = None;
     for offset in 0..4 {
         let mut moved = vec![0; offset];
         moved.extend(&integer);
@@ -118,6 +119,9 @@ fn integers_in_and_out_are_what_floats_are_converted_to() {
         let mut scratch = vec![7; model.scratch_len()];
         let mut all = vec![0.0; 3 * 256];
         model.eval(&x, &mut all, &mut scratch).unwrap();
+        model.self_test(&mut scratch).unwrap();
+        let bits: Vec<u32> = all.iter().map(|y| y.to_bits()).collect();
+        assert_eq!(at_its_place.get_or_insert_with(|| bits.clone()), &bits, "offset {offset}");
         for (x, y) in x.chunks_exact(2).zip(all.chunks_exact(3)) {
             let point = [model.to_integer(0, x[0]), model.to_integer(1, x[1])];
             let mut found = [0; 3];

@@ -11,10 +11,8 @@ use wasmi::{Config, Engine, Instance, Linker, Memory, Module, Store};
 const MODULES: [&str; 2] = ["rwf.wasm", "rwf-simd.wasm"];
 /// The one for models in integers.
 const INTEGERS: &str = "rwf-integers.wasm";
-/// Bytes of a module for floats: 16 KiB.
+/// Bytes of a module.
 const MOST_BYTES: usize = 16_384;
-/// The one for integers brings the tables of its curves.
-const MOST_BYTES_INTEGERS: usize = 21 * 1024;
 
 fn module(name: &str) -> Vec<u8> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/wasm");
@@ -160,8 +158,7 @@ fn what_is_not_in_order_is_refused_by_a_code() {
 fn modules_are_small_import_nothing_and_cannot_panic() {
     for name in MODULES.into_iter().chain([INTEGERS]) {
         let bytes = module(name);
-        let most = if name == INTEGERS { MOST_BYTES_INTEGERS } else { MOST_BYTES };
-        assert!(bytes.len() <= most, "{name}: {} bytes", bytes.len());
+        assert!(bytes.len() <= MOST_BYTES, "{name}: {} bytes", bytes.len());
         let module = Module::new(&Engine::default(), &bytes[..]).unwrap();
         let imports: Vec<_> = module.imports().map(|i| i.name().to_owned()).collect();
         assert!(imports.is_empty(), "{name} imports {imports:?}");

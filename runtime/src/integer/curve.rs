@@ -63,7 +63,8 @@ table!(SWISH, x, 16.0, x / (exp(x) + 1.0) * 65536.0);
 table!(GELU, x, 8.0, 0.5 * x * (1.0 - tanh_f64(0.797_884_560_802_865_4 * (x + 0.044_715 * x * x * x))) * 65536.0);
 
 /// `table` at `position`, 15 fraction bits below the cell's number.
-#[inline(always)]
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn interpolate(table: &Table, position: u32) -> i32 {
     let (cell, fraction) = ((position >> 15) as usize, (position & 0x7fff) as i32);
     let from = i32::from(table.get(cell).copied().unwrap_or(0));
@@ -72,7 +73,8 @@ fn interpolate(table: &Table, position: u32) -> i32 {
 }
 
 /// sin(2πt) with 15 fraction bits, t = phase/2^32: the wrap of the phase is the range reduction.
-#[inline(always)]
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(super) fn sine(phase: i32) -> i16 {
     let phase = phase as u32;
     let mirrored = if phase & 0x4000_0000 == 0 { phase } else { !phase };
@@ -85,18 +87,18 @@ pub(super) fn sine(phase: i32) -> i16 {
     (if phase >> 31 == 0 { y } else { -y }) as i16
 }
 
-/// |z| as a place in a table over [0, 2^`range`).
-#[inline(always)]
-fn place(z: i32, range: i32) -> Option<u32> {
-    let shift = ARGUMENT_BITS + range - 23;
-    let position = z.unsigned_abs() >> shift;
-    (position < (CELLS as u32) << 15).then_some(position)
+/// `table`, over [0, 2^`range`), at |z|; `beyond` behind its end.
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn at_magnitude(table: &Table, z: i32, range: i32, beyond: i32) -> i32 {
+    let position = z.unsigned_abs() >> (ARGUMENT_BITS + range - 23);
+    if position < (CELLS as u32) << 15 { interpolate(table, position) } else { beyond }
 }
 
 /// tanh(z) with 15 fraction bits.
 #[inline(always)]
 pub(super) fn tanh(z: i32) -> i16 {
-    let y = place(z, 3).map_or(32767, |p| interpolate(&TANH, p));
+    let y = at_magnitude(&TANH, z, 3, 32767);
     (if z < 0 { -y } else { y }) as i16
 }
 
@@ -109,13 +111,13 @@ pub(super) fn sigmoid(z: i32) -> i16 {
 /// z·sigmoid(z), with the fraction bits of the argument.
 #[inline(always)]
 pub(super) fn swish(z: i32) -> i32 {
-    z.max(0) - (place(z, 4).map_or(0, |p| interpolate(&SWISH, p)) << (ARGUMENT_BITS - 16))
+    z.max(0) - (at_magnitude(&SWISH, z, 4, 0) << (ARGUMENT_BITS - 16))
 }
 
 /// gelu(z), tanh form, with the fraction bits of the argument.
 #[inline(always)]
 pub(super) fn gelu(z: i32) -> i32 {
-    z.max(0) - (place(z, 3).map_or(0, |p| interpolate(&GELU, p)) << (ARGUMENT_BITS - 16))
+    z.max(0) - (at_magnitude(&GELU, z, 3, 0) << (ARGUMENT_BITS - 16))
 }
 
 #[cfg(test)]

@@ -103,9 +103,10 @@ impl<'a> LayerBytes<'a> {
                 assert!(!coordinates, "a layer on the coordinates is at full width");
                 let outputs = shift.len();
                 assert!(bias.len() == 4 * outputs && multiplier.len() == 4 * outputs, "biases that are not i32");
-                assert!(weight.len() == outputs * bits.row(inputs), "weights that are not of the layer's shape");
+                let row = bits.row(inputs);
+                assert!(weight.len() == outputs * row, "weights that are not of the layer's shape");
                 let (bias, multiplier) = (bias.as_chunks().0, multiplier.as_chunks().0);
-                (Dense::Narrow(Narrow { bits, inputs, weight, bias, multiplier, shift }), outputs)
+                (Dense::Narrow(Narrow { bits, inputs, row, weight, bias, multiplier, shift }), outputs)
             }
         }
     }

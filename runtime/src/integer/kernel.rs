@@ -2,6 +2,9 @@
 
 /// Whether rows of 8-bit weights are multiplied by the assembly of [`crate::arm`].
 const DSP: bool = cfg!(all(target_arch = "arm", feature = "dsp"));
+/// Whether code is to be small rather than quick, and an access costs the same at any address: one loop for activations of
+/// every kind, and for weights of every width but 8.
+pub(super) const SMALL: bool = cfg!(target_family = "wasm");
 /// Rows of 8-bit weights that go through the activations together: as registers allow, and by one where the compiler does
 /// one row's products side by side, or where [`crate::riscv`] has done them four by four.
 const AT_ONCE: usize = if DSP || cfg!(all(target_os = "none", not(target_arch = "riscv32"))) { 2 } else { 1 };
@@ -11,6 +14,8 @@ const AT_ONCE: usize = if DSP || cfg!(all(target_os = "none", not(target_arch = 
 pub(super) struct Narrow<'a> {
     pub(super) bits: Bits,
     pub(super) inputs: usize,
+    /// Bytes of the weights of one neuron: [`Bits::row`].
+    pub(super) row: usize,
     pub(super) weight: &'a [u8],
     pub(super) bias: &'a [[u8; 4]],
     pub(super) multiplier: &'a [[u8; 4]],
@@ -57,7 +62,17 @@ impl Bits {
     }
 
     pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-        Self::ALL.get(crate::header::position("4 6 8 16", name)?).copied()
+        Self::ALL.get(crate::header::position("4 6 8 16", name)).copied()
+    }
+
+    /// Bits of a weight.
+    const fn width(self) -> usize {
+        match self {
+            Self::Four => 4,
+            Self::Six => 6,
+            Self::Eight => 8,
+            Self::Sixteen => 16,
+        }
     }
 
     /// Largest magnitude of a weight.
@@ -81,23 +96,15 @@ impl Bits {
     }
 }
 
-/// The weights of a row in order, for what is not fast: checks and packed widths.
+/// A weight of a row, for what is not fast: checks and packed widths. Those of every width follow each other bit by bit,
+/// the lowest first.
 #[inline(always)]
 fn unpack(bits: Bits, row: &[u8], i: usize) -> i32 {
-    let byte = |at: usize| row.get(at).copied().unwrap_or(0);
-    match bits {
-        Bits::Four => {
-            let b = byte(i / 2);
-            i32::from(if i.is_multiple_of(2) { (b << 4) as i8 } else { b as i8 } >> 4)
-        }
-        Bits::Six => {
-            let at = i / 4 * 3;
-            let all = u32::from_le_bytes([byte(at), byte(at + 1), byte(at + 2), 0]);
-            ((all << (26 - 6 * (i % 4) as u32)) as i32) >> 26
-        }
-        Bits::Eight => i32::from(byte(i) as i8),
-        Bits::Sixteen => i32::from(i16::from_le_bytes([byte(2 * i), byte(2 * i + 1)])),
-    }
+    let width = bits.width();
+    let (first, within) = (i * width / 8, i * width % 8);
+    let byte = |at: usize| row.get(first + at).copied().unwrap_or(0);
+    let all = u32::from_le_bytes([byte(0), byte(1), byte(2), 0]);
+    ((all << (32 - width - within)) as i32) >> (32 - width)
 }
 
 /// acc + Σ w·x in 32 bits.
@@ -106,6 +113,11 @@ fn dot(bits: Bits, row: &[u8], x: &[i16], acc: i32) -> i32 {
     let step = |acc: i32, w: i32, x: i16| acc.wrapping_add(w.wrapping_mul(i32::from(x)));
     let mut acc = acc;
     match bits {
+        bits @ (Bits::Four | Bits::Six) if SMALL => {
+            for (i, x) in x.iter().enumerate() {
+                acc = step(acc, unpack(bits, row, i), *x);
+            }
+        }
         Bits::Eight => {
             for (w, x) in row.iter().zip(x) {
                 acc = step(acc, i32::from(*w as i8), *x);
@@ -183,7 +195,8 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     #[inline(always)]
     fn new(bytes: &'a [[u8; 4]]) -> Self {
-        let aligned = if cfg!(target_endian = "little") { bytemuck::try_cast_slice(bytes).unwrap_or(&[]) } else { &[] };
+        let aligned =
+            if cfg!(target_endian = "little") && !SMALL { bytemuck::try_cast_slice(bytes).unwrap_or(&[]) } else { &[] };
         Self { aligned, bytes }
     }
 
@@ -203,8 +216,9 @@ impl<'a> Words<'a> {
     where
         'a: 'r,
     {
-        if let Some(words) = self.aligned.get(first..) {
-            return words;
+        // Not asked of `get` alone: no words from 0 on are there too.
+        if !SMALL && !self.aligned.is_empty() {
+            return self.aligned.get(first..).unwrap_or(&[]);
         }
         self.gather(first, room);
         room
@@ -237,7 +251,7 @@ impl Narrow<'_> {
     #[inline(never)]
     pub(super) fn sums(&self, x: &[i16], first: usize, sums: &mut [i32]) {
         Words::new(self.bias).copy(first, sums);
-        let row = self.bits.row(self.inputs);
+        let row = self.row;
         let mut weights = self.weight.get(first * row..).unwrap_or(&[]);
         let mut rest = sums;
         #[cfg(all(target_arch = "arm", feature = "dsp"))]
@@ -286,20 +300,29 @@ impl Narrow<'_> {
         dot(self.bits, row, x, sum)
     }
 
-    /// Whether no accumulator can leave 32 bits, whatever the activations are.
+    /// Whether multipliers and shifts are those of the format, and no accumulator can leave 32 bits, whatever the
+    /// activations are.
     pub(super) fn is_bounded(&self) -> bool {
-        let rows = self.weight.chunks_exact(self.bits.row(self.inputs).max(1));
-        rows.zip(self.bias).all(|(row, bias)| {
-            let sum: u32 = (0..self.inputs).map(|i| unpack(self.bits, row, i).unsigned_abs()).sum();
-            bounded(sum, i32::from_le_bytes(*bias))
+        let fine = self.multiplier.iter().all(|m| (0..1 << 16).contains(&i32::from_le_bytes(*m)))
+            && self.shift.iter().all(|s| (-31..=31).contains(&(*s as i8)));
+        fine && are_bounded(self.bias, self.inputs, |o, i| {
+            unpack(self.bits, self.weight.get(o * self.row..).unwrap_or(&[]), i)
         })
     }
 }
 
-/// Whether |bias| + sum·2^15 fits 32 bits, for weights of this summed magnitude and activations of 16 bits.
+/// Whether |bias| + sum·2^15 is below 2^31, for weights of this summed magnitude and activations of 16 bits.
 pub fn bounded(sum: u32, bias: i32) -> bool {
-    let room = i32::MAX as u32 - bias.unsigned_abs().min(i32::MAX as u32);
-    sum <= room >> 15
+    (i32::MAX as u32).checked_sub(bias.unsigned_abs()).is_some_and(|room| sum <= room >> 15)
+}
+
+/// The same for every neuron of a layer of these biases and weights, asked for by neuron and input.
+#[inline(always)]
+fn are_bounded(bias: &[[u8; 4]], inputs: usize, weight: impl Fn(usize, usize) -> i32) -> bool {
+    bias.iter().enumerate().all(|(o, bias)| {
+        let sum = (0..inputs).fold(0u32, |sum, i| sum.saturating_add(weight(o, i).unsigned_abs()));
+        bounded(sum, i32::from_le_bytes(*bias))
+    })
 }
 
 impl Wide<'_> {
@@ -328,14 +351,17 @@ impl Wide<'_> {
         }
     }
 
+    /// Inputs and outputs.
+    pub(super) fn shape(&self) -> [usize; 2] {
+        let outputs = self.bias.len();
+        [self.kernel.len().checked_div(outputs).unwrap_or(0), outputs]
+    }
+
     /// Whether no sum can leave 32 bits.
     pub(super) fn is_bounded(&self) -> bool {
-        let outputs = self.bias.len();
-        self.bias.iter().enumerate().all(|(o, bias)| {
-            let column = self.kernel.iter().skip(o).step_by(outputs.max(1));
-            let sum = column.fold(0u64, |sum, w| sum + u64::from(i32::from_le_bytes(*w).unsigned_abs()));
-            sum * 32768 + u64::from(i32::from_le_bytes(*bias).unsigned_abs()) <= i32::MAX as u64
-        })
+        let [inputs, outputs] = self.shape();
+        let weight = |o, i| self.kernel.get(i * outputs + o).map_or(0, |w| i32::from_le_bytes(*w));
+        are_bounded(self.bias, inputs, weight)
     }
 }
 
@@ -358,7 +384,8 @@ pub(super) fn shift_wrapping(v: i32, shift: i32) -> i32 {
 }
 
 /// v·2^shift: held at the ends to the left, rounded to the right.
-#[inline(always)]
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(super) fn shift_saturating(v: i32, shift: i32) -> i32 {
     if shift >= 0 {
         let most = i32::MAX >> shift.min(31);
@@ -370,7 +397,8 @@ pub(super) fn shift_saturating(v: i32, shift: i32) -> i32 {
 }
 
 /// Held at the ends of 16 bits.
-#[inline(always)]
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
 pub(super) fn narrow(v: i32) -> i16 {
     v.clamp(-32768, 32767) as i16
 }

@@ -37,18 +37,76 @@ impl<'a> IntegerModel<'a> {
             version => return Err(LoadError::UnsupportedVersion(version).into()),
         }
         header.check_spans()?;
-        Reader { header: &header, taken: 0, bytes: 0 }.model()
+        let architecture = Architecture {
+            inputs: 0,
+            mapping: Mapping::None,
+            gate: None,
+            layers: Layers::new(),
+            output_mask: false,
+            output_affine: true,
+        };
+        let none = Values::Aligned(&[]);
+        let mut model = Self {
+            architecture,
+            header: header.text,
+            weight_bytes: 0,
+            mapping: None,
+            layers: Vec::new(),
+            fractions: Vec::new(),
+            encoders: None,
+            gate_fraction: 0,
+            input: (none, none),
+            output: (none, none),
+            self_test: None,
+        };
+        Reader { header: &header, taken: 0, bytes: 0 }.read(&mut model)?;
+        Ok(model)
     }
 }
 
-/// A whole number, maybe with a minus.
-fn signed(word: &[u8]) -> Option<i32> {
-    match word.strip_prefix(b"-") {
-        Some(digits) => decimal(digits).and_then(|n| 0i32.checked_sub_unsigned(n)),
-        None => decimal(word).and_then(|n| i32::try_from(n).ok()),
+/// The next of words joined by commas; `None` behind the last.
+#[inline(never)]
+fn next<'w>(words: &mut Option<&'w [u8]>) -> Option<&'w [u8]> {
+    let all = words.take()?;
+    let end = all.iter().position(|b| *b == b',').unwrap_or(all.len());
+    let (word, rest) = all.split_at_checked(end)?;
+    *words = rest.split_first().map(|(_, rest)| rest);
+    Some(word)
+}
+
+/// The next of numbers of fraction bits, maybe with a minus.
+#[inline(never)]
+fn fraction(words: &mut Option<&[u8]>) -> Option<i32> {
+    let word = next(words)?;
+    let (sign, digits) = word.strip_prefix(b"-").map_or((1, word), |digits| (-1, digits));
+    Some(sign * decimal(digits).filter(|n| *n <= 32)? as i32)
+}
+
+/// Kernel at full width, bias, packed weights, multipliers and shifts of a layer or an encoder.
+const fn names(encoder: bool, n: u8) -> [TensorName; 5] {
+    if encoder {
+        [
+            TensorName::EncoderKernel(n),
+            TensorName::EncoderBias(n),
+            TensorName::EncoderWeight(n),
+            TensorName::EncoderMultiplier(n),
+            TensorName::EncoderShift(n),
+        ]
+    } else {
+        [
+            TensorName::LayerKernel(n),
+            TensorName::LayerBias(n),
+            TensorName::LayerWeight(n),
+            TensorName::LayerMultiplier(n),
+            TensorName::LayerShift(n),
+        ]
     }
 }
 
+/// A layer that is not read yet.
+const NONE: Dense<'_> = Dense::Wide(Wide { kernel: &[], bias: &[] });
+
+/// Takes tensors out of a header, each once, each of the shape the architecture asks for.
 struct Reader<'h, 'a, E> {
     header: &'h Header<'h, 'a, E>,
     taken: usize,
@@ -56,6 +114,7 @@ struct Reader<'h, 'a, E> {
 }
 
 impl<'a, E: From<LoadError>> Reader<'_, 'a, E> {
+    #[inline(never)]
     fn take(&mut self, name: TensorName, dtype: Dtype, rank: u8, shape: [usize; 2]) -> Result<&'a [u8], E> {
         let span = self.header.span(name)?;
         if span.dtype != dtype {
@@ -70,200 +129,160 @@ impl<'a, E: From<LoadError>> Reader<'_, 'a, E> {
         Ok(bytes)
     }
 
+    /// A vector of i32.
+    fn words(&mut self, name: TensorName, count: usize) -> Result<&'a [[u8; 4]], E> {
+        Ok(self.take(name, Dtype::I32, 1, [1, count])?.as_chunks().0)
+    }
+
+    #[inline(never)]
     fn floats(&mut self, name: TensorName, count: usize) -> Result<Values<'a>, E> {
         let bytes = self.take(name, Dtype::F32, 1, [1, count])?;
         let values = Values::new(bytes, Precision::F32);
         if all_finite(bytes, Precision::F32) { Ok(values) } else { Err(LoadError::NotFinite(name).into()) }
     }
 
-    fn wide(&mut self, kernel: TensorName, bias: TensorName) -> Result<(Wide<'a>, [usize; 2]), E> {
+    /// A layer on coordinates.
+    #[inline(never)]
+    fn wide(&mut self, kernel: TensorName, bias: TensorName) -> Result<Wide<'a>, E> {
         let span = self.header.span(kernel)?;
-        let [inputs, outputs] = span.shape;
+        let (shape, [inputs, outputs]) = (span.shape, span.shape);
         if span.rank != 2 || !(1..=MAX_INPUTS).contains(&inputs) || !(1..=MAX_WIDTH).contains(&outputs) {
             return Err(LoadError::Shape(kernel).into());
         }
-        let wide = Wide {
-            kernel: self.take(kernel, Dtype::I32, 2, [inputs, outputs])?.as_chunks().0,
-            bias: self.take(bias, Dtype::I32, 1, [1, outputs])?.as_chunks().0,
-        };
-        Ok((wide, [inputs, outputs]))
+        let kernel = self.take(kernel, Dtype::I32, 2, shape)?.as_chunks().0;
+        Ok(Wide { kernel, bias: self.words(bias, outputs)? })
     }
 
-    fn narrow(
+    /// A dense layer or encoder that ends in `activation`: at full width on coordinates, else on `inputs` values.
+    #[inline(never)]
+    fn dense(
         &mut self,
-        [name, bias, multiplier, shift]: [TensorName; 4],
-        bits: Bits,
-        inputs: usize,
-    ) -> Result<(Narrow<'a>, usize), E> {
-        let outputs = self.header.span(name)?.shape[0];
+        (encoder, n): (bool, u8),
+        bits: &[u8],
+        inputs: Option<usize>,
+        activation: Activation,
+        dense: &mut Dense<'a>,
+    ) -> Result<(), E> {
+        let [kernel, bias, weight, multiplier, shift] = names(encoder, n);
+        let Some(inputs) = inputs else {
+            let wide = self.wide(kernel, bias)?;
+            if bits != b"32" {
+                return Err(LoadError::UnknownWord(Word::Bits).into());
+            }
+            if activation != Activation::Sine && !wide.is_bounded() {
+                return Err(LoadError::Overflow(kernel).into());
+            }
+            *dense = Dense::Wide(wide);
+            return Ok(());
+        };
+        let bits = Bits::from_bytes(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
+        let [outputs, _] = self.header.span(weight)?.shape;
         if inputs > MAX_WIDTH || outputs > MAX_WIDTH {
-            return Err(LoadError::Shape(name).into());
+            return Err(LoadError::Shape(weight).into());
         }
+        let row = bits.row(inputs);
         let (dtype, width) = match bits {
-            Bits::Four | Bits::Six => (Dtype::U8, bits.row(inputs)),
+            Bits::Four | Bits::Six => (Dtype::U8, row),
             Bits::Eight => (Dtype::I8, inputs),
             Bits::Sixteen => (Dtype::I16, inputs),
         };
         let narrow = Narrow {
             bits,
             inputs,
-            weight: self.take(name, dtype, 2, [outputs, width])?,
-            bias: self.take(bias, Dtype::I32, 1, [1, outputs])?.as_chunks().0,
-            multiplier: self.take(multiplier, Dtype::I32, 1, [1, outputs])?.as_chunks().0,
+            row,
+            weight: self.take(weight, dtype, 2, [outputs, width])?,
+            bias: self.words(bias, outputs)?,
+            multiplier: self.words(multiplier, outputs)?,
             shift: self.take(shift, Dtype::I8, 1, [1, outputs])?,
         };
-        let fine = narrow.multiplier.iter().all(|m| (0..1 << 16).contains(&i32::from_le_bytes(*m)))
-            && narrow.shift.iter().all(|s| (-31..=31).contains(&(*s as i8)));
-        if !fine || !narrow.is_bounded() {
-            return Err(LoadError::Overflow(name).into());
+        if !narrow.is_bounded() {
+            return Err(LoadError::Overflow(weight).into());
         }
-        Ok((narrow, outputs))
+        *dense = Dense::Narrow(narrow);
+        Ok(())
     }
 
-    /// Encoder `n` of a gated network, at full width where there is no mapping.
-    fn encoder(
-        &mut self,
-        n: u8,
-        bits: &[u8],
-        mapped: bool,
-        shape: [usize; 2],
-        gate: Activation,
-    ) -> Result<Dense<'a>, E> {
-        if !mapped {
-            let name = TensorName::EncoderKernel(n);
-            let (wide, found) = self.wide(name, TensorName::EncoderBias(n))?;
-            if bits != b"32" {
-                return Err(LoadError::UnknownWord(Word::Bits).into());
-            }
-            if found != shape {
-                return Err(LoadError::Shape(name).into());
-            }
-            if gate != Activation::Sine && !wide.is_bounded() {
-                return Err(LoadError::Overflow(name).into());
-            }
-            return Ok(Dense::Wide(wide));
-        }
-        let bits = Bits::from_bytes(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
-        let names = [
-            TensorName::EncoderWeight(n),
-            TensorName::EncoderBias(n),
-            TensorName::EncoderMultiplier(n),
-            TensorName::EncoderShift(n),
-        ];
-        let [features, hidden] = shape;
-        let (narrow, outputs) = self.narrow(names, bits, features)?;
-        if outputs != hidden {
-            return Err(LoadError::Shape(names[0]).into());
-        }
-        Ok(Dense::Narrow(narrow))
-    }
-
-    fn model(mut self) -> Result<IntegerModel<'a>, E> {
-        let words = self.header.words;
+    /// Fills `model`, which is empty, from words and shapes.
+    fn read(&mut self, model: &mut IntegerModel<'a>) -> Result<(), E> {
+        let IntegerModel { architecture, mapping, layers, fractions, encoders, gate_fraction, .. } = model;
+        let words = &self.header.words;
         let raw = words.raw()?;
-        let gate = match words.get(Key::Gate) {
-            None => None,
-            Some(word) => Some(Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Gate))?),
-        };
-        let (mut inputs, mut mapping, mut described) = (0, None, Mapping::None);
+        if let Some(word) = words.get(Key::Gate) {
+            architecture.gate = Some(Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Gate))?);
+        }
         if let Some(raw) = raw {
-            let (wide, [coordinates, frequencies]) = self.wide(TensorName::MappingKernel, TensorName::MappingBias)?;
-            (inputs, mapping) = (coordinates, Some(wide));
-            described = Mapping::Fourier { frequencies, raw };
+            let wide = self.wide(TensorName::MappingKernel, TensorName::MappingBias)?;
+            let [inputs, frequencies] = wide.shape();
+            (architecture.inputs, *mapping) = (inputs, Some(wide));
+            architecture.mapping = Mapping::Fourier { frequencies, raw };
         }
-        let (mut layers, mut shapes, mut fractions) = (Vec::new(), Layers::new(), Vec::new());
-        let activations = words.get(Key::Activations).ok_or(LoadError::MissingWord(Word::Activations))?;
-        let mut bits = words.get(Key::Bits).ok_or(LoadError::MissingWord(Word::Bits))?.split(|b| *b == b',');
-        let mut parts = words.get(Key::Fractions).ok_or(LoadError::MissingWord(Word::Fractions))?.split(|b| *b == b',');
-        let mut before = described.features(inputs);
-        for (n, word) in activations.split(|b| *b == b',').enumerate() {
+        let list = |key, word| words.get(key).ok_or(LoadError::MissingWord(word)).map(Some);
+        let mut activations = list(Key::Activations, Word::Activations)?;
+        let mut bits = list(Key::Bits, Word::Bits)?;
+        let mut parts = list(Key::Fractions, Word::Fractions)?;
+        let (mut before, mut hidden) = (architecture.features(), 0);
+        while let Some(word) = next(&mut activations) {
             let activation = Activation::from_bytes(word).ok_or(LoadError::UnknownWord(Word::Activations))?;
-            let number = u8::try_from(n).ok().filter(|_| n < MAX_LAYERS).ok_or(LoadError::LayerCount)?;
-            let bits = bits.next().ok_or(LoadError::UnknownWord(Word::Bits))?;
-            let fraction = parts.next().and_then(signed);
-            let fraction =
-                fraction.filter(|f| (-32..=32).contains(f)).ok_or(LoadError::UnknownWord(Word::Fractions))?;
-            let (dense, outputs) = if n == 0 && raw.is_none() {
-                let name = TensorName::LayerKernel(0);
-                let (wide, [coordinates, outputs]) = self.wide(name, TensorName::LayerBias(0))?;
-                if bits != b"32" {
-                    return Err(LoadError::UnknownWord(Word::Bits).into());
-                }
-                if activation != Activation::Sine && !wide.is_bounded() {
-                    return Err(LoadError::Overflow(name).into());
-                }
-                (inputs, before) = (coordinates, coordinates);
-                (Dense::Wide(wide), outputs)
-            } else {
-                let bits = Bits::from_bytes(bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
-                let names = [
-                    TensorName::LayerWeight(number),
-                    TensorName::LayerBias(number),
-                    TensorName::LayerMultiplier(number),
-                    TensorName::LayerShift(number),
-                ];
-                let (narrow, outputs) = self.narrow(names, bits, before)?;
-                (Dense::Narrow(narrow), outputs)
-            };
-            layers.push(dense).map_err(|_| LoadError::LayerCount)?;
-            fractions.push(fraction).map_err(|_| LoadError::LayerCount)?;
-            shapes.push(Layer { inputs: before, outputs, activation }).map_err(|_| LoadError::LayerCount)?;
-            before = outputs;
-        }
-        let (mut encoders, mut gate_fraction) = (None, 0);
-        if let Some(gate) = gate {
-            let hidden = shapes.first().map_or(0, |s| s.outputs);
-            for (n, shape) in shapes.iter().enumerate().take(shapes.len().saturating_sub(1)) {
-                if shape.outputs != hidden {
-                    return Err(LoadError::Shape(TensorName::LayerWeight(n as u8)).into());
-                }
-            }
-            if shapes.len() < 2 {
+            let n = layers.len();
+            if n >= MAX_LAYERS {
                 return Err(LoadError::LayerCount.into());
             }
-            let word = bits.next().ok_or(LoadError::UnknownWord(Word::Bits))?;
-            let fraction = parts.next().and_then(signed);
-            gate_fraction =
-                fraction.filter(|f| (-32..=32).contains(f)).ok_or(LoadError::UnknownWord(Word::Fractions))?;
-            let features = described.features(inputs);
-            let mut encoder = |n: u8| self.encoder(n, word, raw.is_some(), [features, hidden], gate);
-            encoders = Some([encoder(0)?, encoder(1)?]);
+            let bits = next(&mut bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
+            let fraction = fraction(&mut parts).ok_or(LoadError::UnknownWord(Word::Fractions))?;
+            let on = (n > 0 || raw.is_some()).then_some(before);
+            let mut dense = NONE;
+            self.dense((false, n as u8), bits, on, activation, &mut dense)?;
+            let [inputs, outputs] = dense.shape();
+            if on.is_none() {
+                architecture.inputs = inputs;
+            }
+            if n == 0 {
+                hidden = outputs;
+            } else if architecture.gate.is_some() && before != hidden {
+                // Every hidden layer goes through the gate, so all have its width.
+                return Err(LoadError::Shape(TensorName::LayerWeight(n as u8 - 1)).into());
+            }
+            before = outputs;
+            let layer = Layer { inputs, outputs, activation };
+            architecture.layers.push(layer).map_err(|_| LoadError::LayerCount)?;
+            layers.push(dense).map_err(|_| LoadError::LayerCount)?;
+            fractions.push(fraction).map_err(|_| LoadError::LayerCount)?;
         }
-        if bits.next().is_some() {
+        if let Some(gate) = architecture.gate {
+            if layers.len() < 2 {
+                return Err(LoadError::LayerCount.into());
+            }
+            let word = next(&mut bits).ok_or(LoadError::UnknownWord(Word::Bits))?;
+            *gate_fraction = fraction(&mut parts).ok_or(LoadError::UnknownWord(Word::Fractions))?;
+            let features = architecture.features();
+            let both = encoders.insert([NONE; 2]);
+            for (n, encoder) in both.iter_mut().enumerate() {
+                self.dense((true, n as u8), word, raw.map(|_| features), gate, encoder)?;
+                if encoder.shape() != [features, hidden] {
+                    let [kernel, _, weight, ..] = names(true, n as u8);
+                    return Err(LoadError::Shape(if raw.is_some() { weight } else { kernel }).into());
+                }
+            }
+        }
+        if bits.is_some() {
             return Err(LoadError::UnknownWord(Word::Bits).into());
         }
-        if parts.next().is_some() {
+        if parts.is_some() {
             return Err(LoadError::UnknownWord(Word::Fractions).into());
         }
-        let input = (self.floats(TensorName::InputScale, inputs)?, self.floats(TensorName::InputOffset, inputs)?);
-        let output = (self.floats(TensorName::OutputScale, before)?, self.floats(TensorName::OutputOffset, before)?);
-        let weight_bytes = self.bytes;
-        let self_test = match self.header.span(TensorName::SelfTestInputs) {
-            Err(_) => None,
-            Ok(span) => {
-                let rows = span.shape[0];
-                let x = self.take(TensorName::SelfTestInputs, Dtype::I16, 2, [rows, inputs])?;
-                let y = self.take(TensorName::SelfTestOutputs, Dtype::I16, 2, [rows, before])?;
-                Some((x.as_chunks().0, y.as_chunks().0))
-            }
-        };
-        if self.taken != self.header.spans.len() {
-            return Err(LoadError::UnknownTensor.into());
+        let inputs = architecture.inputs;
+        let mut pair =
+            |scale, offset, count| -> Result<_, E> { Ok((self.floats(scale, count)?, self.floats(offset, count)?)) };
+        model.input = pair(TensorName::InputScale, TensorName::InputOffset, inputs)?;
+        model.output = pair(TensorName::OutputScale, TensorName::OutputOffset, before)?;
+        model.weight_bytes = self.bytes;
+        if let Ok(span) = self.header.span(TensorName::SelfTestInputs) {
+            let [rows, _] = span.shape;
+            let mut samples =
+                |name, width| -> Result<_, E> { Ok(self.take(name, Dtype::I16, 2, [rows, width])?.as_chunks().0) };
+            let x = samples(TensorName::SelfTestInputs, inputs)?;
+            model.self_test = Some((x, samples(TensorName::SelfTestOutputs, before)?));
         }
-        let architecture =
-            Architecture { inputs, mapping: described, gate, layers: shapes, output_mask: false, output_affine: true };
-        Ok(IntegerModel {
-            architecture,
-            header: self.header.text,
-            weight_bytes,
-            mapping,
-            layers,
-            fractions,
-            encoders,
-            gate_fraction,
-            input,
-            output,
-            self_test,
-        })
+        if self.taken == self.header.spans.len() { Ok(()) } else { Err(LoadError::UnknownTensor.into()) }
     }
 }

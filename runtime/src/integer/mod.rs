@@ -11,7 +11,7 @@ mod load;
 use heapless::Vec;
 pub use kernel::{Bits, bounded};
 
-use self::kernel::{BLOCK, Narrow, Wide, narrow, scale, shift_saturating, shift_wrapping};
+use self::kernel::{BLOCK, Narrow, SMALL, Wide, narrow, scale, shift_saturating, shift_wrapping};
 use crate::{
     dense::Values,
     describe::{NativeGrid, Quantity},
@@ -31,6 +31,16 @@ pub const GUARD_BITS: i32 = 16;
 enum Dense<'a> {
     Wide(Wide<'a>),
     Narrow(Narrow<'a>),
+}
+
+impl Dense<'_> {
+    /// Inputs and outputs.
+    fn shape(&self) -> [usize; 2] {
+        match self {
+            Self::Wide(dense) => dense.shape(),
+            Self::Narrow(dense) => [dense.inputs, dense.bias.len()],
+        }
+    }
 }
 
 /// Numbers of 16 bits, little-endian, at any address.
@@ -107,7 +117,7 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
     /// beyond which it is held.
     pub fn to_integer(&self, axis: usize, x: f32) -> i16 {
         let (scale, offset) = &self.input;
-        let v = x * scale.get(axis).unwrap_or(0.0) + offset.get(axis).unwrap_or(0.0);
+        let v = x * scale.at(axis) + offset.at(axis);
         let rounded = (v + if v < 0.0 { -0.5 } else { 0.5 }) as i32;
         rounded.clamp(-32767, 32767) as i16
     }
@@ -115,10 +125,11 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
     /// Physical value of output `index` for an integer.
     pub fn to_physical(&self, index: usize, y: i16) -> f32 {
         let (scale, offset) = &self.output;
-        f32::from(y) * scale.get(index).unwrap_or(0.0) + offset.get(index).unwrap_or(0.0)
+        f32::from(y) * scale.at(index) + offset.at(index)
     }
 
     /// Length of the scratch an evaluation needs, in i16s.
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub fn scratch_len(&self) -> usize {
         let (a, b, gate) = self.buffers();
         a + b + 2 * gate
@@ -231,29 +242,26 @@ impl<'a, const USES: u32> IntegerModel<'a, USES> {
         let Some((u, rest)) = rest.split_at_mut_checked(len_gate) else { return &[] };
         let Some((v, _)) = rest.split_at_mut_checked(len_gate) else { return &[] };
         let mut room = Room { sums: [0; BLOCK], words: [0; BLOCK] };
-        match (self.mapping.as_ref().filter(|_| uses::has(USES, uses::MAPPING)), self.architecture.mapping) {
-            (Some(mapping), Mapping::Fourier { frequencies, raw }) => {
-                let before = if raw { x.len() } else { 0 };
-                for (to, from) in a.iter_mut().take(before).zip(x) {
-                    *to = *from;
-                }
-                let Some(turns) = a.get_mut(before..) else { return &[] };
-                let Some((sin, cos)) = turns.split_at_mut_checked(frequencies) else { return &[] };
-                for first in (0..frequencies).step_by(BLOCK) {
-                    let end = frequencies.min(first + BLOCK);
-                    let (sin, cos) = (sin.get_mut(first..end), cos.get_mut(first..end));
-                    let (Some(sin), Some(cos)) = (sin, cos) else { return &[] };
-                    let Some(phases) = room.sums.get_mut(..sin.len()) else { return &[] };
-                    mapping.sums(x, first, phases, &mut room.words);
-                    for ((sin, cos), phase) in sin.iter_mut().zip(cos).zip(phases) {
-                        *sin = curve::sine(*phase);
-                        *cos = curve::sine(phase.wrapping_add(0x4000_0000));
-                    }
-                }
-            }
-            _ => {
-                for (to, from) in a.iter_mut().zip(x) {
-                    *to = *from;
+        let mapping = self.mapping.as_ref().filter(|_| uses::has(USES, uses::MAPPING));
+        let before = match self.architecture.mapping {
+            Mapping::Fourier { raw: false, .. } if mapping.is_some() => 0,
+            _ => x.len(),
+        };
+        for (to, from) in a.iter_mut().take(before).zip(x) {
+            *to = *from;
+        }
+        if let (Some(mapping), Mapping::Fourier { frequencies, .. }) = (mapping, self.architecture.mapping) {
+            let Some(turns) = a.get_mut(before..) else { return &[] };
+            let Some((sin, cos)) = turns.split_at_mut_checked(frequencies) else { return &[] };
+            for first in (0..frequencies).step_by(BLOCK) {
+                let end = frequencies.min(first + BLOCK);
+                let (sin, cos) = (sin.get_mut(first..end), cos.get_mut(first..end));
+                let (Some(sin), Some(cos)) = (sin, cos) else { return &[] };
+                let Some(phases) = room.sums.get_mut(..sin.len()) else { return &[] };
+                mapping.sums(x, first, phases, &mut room.words);
+                for ((sin, cos), phase) in sin.iter_mut().zip(cos).zip(phases) {
+                    *sin = curve::sine(*phase);
+                    *cos = curve::sine(phase.wrapping_add(0x4000_0000));
                 }
             }
         }
@@ -338,16 +346,20 @@ fn finish<const USES: u32>(
     let each = y.iter_mut().zip(scaled);
     // The commonest are apart, so that nothing is looked up neuron by neuron.
     match activation {
-        Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
+        Activation::Sine if !SMALL && uses::has(USES, uses::activation(Activation::Sine)) => {
             each.for_each(|(y, (z, shift))| *y = curve::sine(shift_wrapping(z, shift)));
         }
-        Activation::Relu if uses::has(USES, uses::activation(Activation::Relu)) => {
+        Activation::Relu if !SMALL && uses::has(USES, uses::activation(Activation::Relu)) => {
             each.for_each(|(y, (z, shift))| *y = if z > 0 { narrow(shift_saturating(z, shift)) } else { 0 });
         }
-        Activation::Identity => each.for_each(|(y, (z, shift))| *y = narrow(shift_saturating(z, shift))),
+        Activation::Identity if !SMALL => each.for_each(|(y, (z, shift))| *y = narrow(shift_saturating(z, shift))),
         _ => {
             for (sum, (m, shift)) in sums.iter_mut().zip(scales) {
-                *sum = shift_saturating(scale(*sum, *m), i32::from(*shift));
+                let (z, shift) = (scale(*sum, *m), i32::from(*shift));
+                *sum = match activation {
+                    Activation::Sine if SMALL => shift_wrapping(z, shift),
+                    _ => shift_saturating(z, shift),
+                };
             }
             curves::<USES>(activation, fraction, sums, y);
         }
@@ -356,8 +368,14 @@ fn finish<const USES: u32>(
 
 /// Activations of a first layer's sums.
 #[inline(always)]
-fn first_layer<const USES: u32>(activation: Activation, fraction: i32, sums: &[i32], y: &mut [i16]) {
-    let each = y.iter_mut().zip(sums);
+fn first_layer<const USES: u32>(activation: Activation, fraction: i32, sums: &mut [i32], y: &mut [i16]) {
+    if SMALL {
+        if matches!(activation, Activation::Relu | Activation::Identity) {
+            sums.iter_mut().for_each(|sum| *sum = shift_saturating(*sum, -GUARD_BITS));
+        }
+        return curves::<USES>(activation, fraction, sums, y);
+    }
+    let each = y.iter_mut().zip(&*sums);
     match activation {
         Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
             each.for_each(|(y, sum)| *y = curve::sine(*sum));
@@ -368,12 +386,15 @@ fn first_layer<const USES: u32>(activation: Activation, fraction: i32, sums: &[i
     }
 }
 
-/// Activations, the commonest apart, of arguments with [`ARGUMENT_BITS`].
+/// Activations of arguments with [`ARGUMENT_BITS`]; the commonest are apart, where code need not be small.
 #[inline(never)]
 fn curves<const USES: u32>(activation: Activation, fraction: i32, z: &[i32], y: &mut [i16]) {
     let unbounded = |z: i32| narrow(shift_saturating(z, fraction - ARGUMENT_BITS));
     for (y, z) in y.iter_mut().zip(z) {
         *y = match activation {
+            Activation::Sine if SMALL => curve::sine(*z),
+            Activation::Relu if SMALL => narrow((*z).max(0)),
+            Activation::Identity if SMALL => narrow(*z),
             Activation::Tanh if uses::has(USES, uses::activation(Activation::Tanh)) => curve::tanh(*z),
             Activation::Sigmoid if uses::has(USES, uses::activation(Activation::Sigmoid)) => curve::sigmoid(*z),
             Activation::Swish if uses::has(USES, uses::activation(Activation::Swish)) => unbounded(curve::swish(*z)),
