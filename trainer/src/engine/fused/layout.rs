@@ -18,6 +18,14 @@ pub(super) struct Slot {
     pub(super) bias: Range<usize>,
 }
 
+impl Slot {
+    /// The same in a buffer that begins at `start` of this one's.
+    pub(super) fn from(&self, start: usize) -> Self {
+        let moved = |range: &Range<usize>| range.start - start..range.end - start;
+        Self { weight: moved(&self.weight), extra: self.extra.as_ref().map(moved), bias: moved(&self.bias) }
+    }
+}
+
 /// All tensors in the order of [`Engine::parameters`](crate::engine::Engine::parameters).
 #[derive(Debug, Clone)]
 pub(super) struct Layout {

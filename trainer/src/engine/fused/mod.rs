@@ -16,6 +16,7 @@ mod relu;
 mod sine;
 mod thin;
 mod tile;
+mod update;
 #[cfg(test)]
 mod width;
 
@@ -35,6 +36,7 @@ use self::{
     linear::{Place, add_to, places},
     panel::{PANEL, Row},
     tile::{Frequencies, Net, Tile},
+    update::Layers,
 };
 use super::{AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, pieces, whole_groups};
 use crate::{
@@ -259,14 +261,29 @@ impl FusedEngine {
         }
     }
 
-    /// Turns what is gathered into the gradient of what is trained; afterwards nothing is.
-    fn pull_back(&mut self) {
+    /// Turns what is gathered into the gradient of what is trained, the sum of whose squares it gives; afterwards nothing
+    /// is gathered.
+    fn pull_back(&mut self) -> f64 {
+        self.begin_update();
+        self.layers().pull_back()
+    }
+
+    fn begin_update(&mut self) {
         if !std::mem::take(&mut self.gathered) {
             self.gradient.fill(0.0);
         }
-        let specs = self.network.encoders.iter().chain(&self.network.layers);
-        for ((dense, spec), slot) in self.dense.iter_mut().zip(specs).zip(&self.layout.slots) {
-            dense.pull_back(spec, slot, &self.trained, &mut self.gradient);
+    }
+
+    /// All layers and what is trained of them.
+    fn layers(&mut self) -> Layers<'_> {
+        Layers {
+            network: &self.network,
+            first: 0,
+            dense: &mut self.dense,
+            slots: &self.layout.slots,
+            trained: &mut self.trained,
+            moments: [&mut self.first, &mut self.second],
+            gradient: &mut self.gradient,
         }
     }
 }
@@ -397,14 +414,13 @@ impl Engine for FusedEngine {
     }
 
     fn update(&mut self, adam: &AdamStep) -> Result<f64> {
-        self.pull_back();
-        let norm = optimizer::norm(&self.gradient);
-        let shrink = match adam.clip {
-            Some(limit) if norm > limit => limit / norm,
-            _ => 1.0,
+        let Some(limit) = adam.clip else {
+            self.begin_update();
+            return Ok(self.layers().pull_back_and_step(adam).sqrt());
         };
-        optimizer::adam(&mut self.trained, &mut self.first, &mut self.second, &self.gradient, shrink as f32, adam);
-        self.materialize();
+        let norm = self.pull_back().sqrt();
+        let shrink = if norm > limit { limit / norm } else { 1.0 };
+        self.layers().step(shrink as f32, adam);
         Ok(norm)
     }
 

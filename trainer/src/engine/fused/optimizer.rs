@@ -1,4 +1,4 @@
-//! Sums over parts, norm, and Adam's update over flat buffers, in pieces of a fixed size.
+//! Sums over parts, sums of squares, and Adam's update over flat buffers, in pieces of a fixed size.
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -28,8 +28,8 @@ pub(super) fn sum<'a>(sum: &mut [f32], parts: usize, list: impl Fn(usize) -> &'a
     }
 }
 
-/// Euclidean norm, summed in f64.
-pub(super) fn norm(values: &[f32]) -> f64 {
+/// Sum of squares in f64.
+pub(super) fn square(values: &[f32]) -> f64 {
     const LANES: usize = 8;
     let mut lanes = [0.0f64; LANES];
     Arch::new().dispatch(
@@ -42,7 +42,7 @@ pub(super) fn norm(values: &[f32]) -> f64 {
             }
         },
     );
-    lanes.iter().sum::<f64>().sqrt()
+    lanes.iter().sum()
 }
 
 /// Zero instead of a number that is no more or hardly a normal one. The moments of a neuron that died shrink by a
