@@ -106,3 +106,66 @@ impl Wmm {
         text
     }
 }
+
+/// Least and greatest horizontal field of a zone in nT, as the report of WMM2025 has them: a compass is
+/// unreliable in the blackout zone, where the model's own declination means little, and to be read with caution in the next.
+pub const ZONES: [(&str, f64, f64); 3] =
+    [("outside both zones", 6000.0, f64::INFINITY), ("caution zone", 2000.0, 6000.0), ("blackout zone", 0.0, 2000.0)];
+
+/// The point of a zone whose declination is furthest off.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Furthest {
+    /// Points of the zone.
+    pub points: usize,
+    /// Error in degrees.
+    pub degrees: f64,
+    /// Latitude and longitude in degrees.
+    pub at: (f64, f64),
+}
+
+impl Wmm {
+    /// The largest errors of the declination atan2(east, north) of `field`, which gives north and east in nT at a latitude
+    /// and longitude, in each of [`ZONES`], over a grid of 1 degree from `latitude` S to `latitude` N.
+    pub fn declination_errors(&self, latitude: i32, field: impl Fn(f64, f64) -> (f64, f64)) -> [Furthest; 3] {
+        let mut zones = [Furthest::default(); 3];
+        for lat in -latitude..=latitude {
+            // A table of even degrees holds -180, and nothing is known east of 178.
+            for lon in -180..=178 {
+                let (lat, lon) = (f64::from(lat), f64::from(lon));
+                let (north, east) = self.north_east(lat, lon, 0.0, self.epoch);
+                let horizontal = north.hypot(east);
+                let Some(zone) = ZONES.iter().position(|z| (z.1..z.2).contains(&horizontal)) else { continue };
+                let (fit_north, fit_east) = field(lat, lon);
+                // The angle between both vectors, which knows no jump.
+                let degrees =
+                    (north * fit_east - east * fit_north).atan2(north * fit_north + east * fit_east).to_degrees().abs();
+                let found = &mut zones[zone];
+                found.points += 1;
+                // A NaN is further off than all.
+                if found.points == 1 || degrees.is_nan() || degrees > found.degrees {
+                    (found.degrees, found.at) = (degrees, (lat, lon));
+                }
+            }
+        }
+        zones
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declinations_are_compared_zone_by_zone() {
+        // A dipole along the axis points north everywhere, with about 29,000 nT·cos(latitude).
+        let dipole = Wmm::parse("2025.0 TEST 01/01/2025\n 1 0 -29000.0 0.0 0.0 0.0\n").unwrap();
+        let zones = dipole.declination_errors(88, |lat, lon| (dipole.north_east(lat, lon, 0.0, 2025.0).0, 100.0));
+        assert!(zones.iter().all(|z| z.points > 0 && z.at.0.abs() > 60.0), "{zones:?}");
+        // 100 nT across the least field of each zone.
+        for (zone, (name, least, _)) in zones.iter().zip(ZONES).take(2) {
+            let most = (100.0f64 / least).atan().to_degrees();
+            assert!(zone.degrees <= most && zone.degrees > 0.8 * most, "{name}: {zone:?} {most}");
+        }
+        assert_eq!(dipole.declination_errors(60, |lat, lon| dipole.north_east(lat, lon, 0.0, 2025.0))[0].degrees, 0.0);
+    }
+}

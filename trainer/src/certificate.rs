@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use rwf_runtime::format::{MathBackend, key};
+use rwf_runtime::{IntegerModel, format::key};
 use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    bound::{Cells, Effort, Network},
+    bound::{self, Cells, Effort},
     container::{self, Stored},
-    evaluate, export,
+    evaluate,
     signal::Signal,
 };
 
@@ -89,13 +89,14 @@ impl Certificate {
         let mut outputs = figures(&values, &signal.values, expected.1);
         let worst = worst(signal, &values);
         let mut between = "unknown".to_owned();
-        if let (Some(cells), Ok(dense)) = (Cells::new(signal), export::dense(file)) {
-            let math = MathBackend::from_name(model.metadata(key::MATH).unwrap_or_default());
-            let network = Network::new(dense, math.unwrap_or(MathBackend::Polynomial));
+        let mut work = effort.work;
+        if let (Some(cells), Ok(network)) = (Cells::new(signal), bound::Network::of_file(file)) {
             let measured: Vec<f64> = outputs.iter().map(|o| o.max).collect();
-            if let Some(bounds) = cells.bound(&network, &measured, effort) {
-                outputs.iter_mut().zip(bounds).for_each(|(o, b)| o.bound = Some(b));
+            let line = IntegerModel::new(file).ok().and_then(|model| cells.all_points(&network, &model, effort));
+            if let Some(bounds) = line.or_else(|| cells.bound(&network, &measured, effort)) {
+                outputs.iter_mut().zip(bounds.outputs).for_each(|(o, b)| o.bound = Some(b.max(o.max)));
                 between = cells.assumption().to_owned();
+                work = bounds.work;
             }
         }
         let config = config.or(model.metadata(key::PROVENANCE)).unwrap_or_default();
@@ -104,7 +105,7 @@ impl Certificate {
             samples: signal.len(),
             outputs,
             between,
-            effort: effort.0,
+            effort: work,
             model: sha256(&without(file)?),
             data: sha256(&data.collect::<Vec<u8>>()),
             config: sha256(config.as_bytes()),

@@ -1,23 +1,51 @@
 //! Error of a model between the samples of a signal that is multilinear there.
 
-use rayon::prelude::*;
+use std::time::Instant;
 
-use super::Network;
+use rayon::prelude::*;
+use rwf_runtime::IntegerModel;
+
+use super::{Network, pairs};
 use crate::signal::{Axis, Layout, Order, Signal};
 
-/// Arithmetic that may be spent, in multiply-adds.
+/// Arithmetic that may be spent.
 #[derive(Debug, Clone, Copy)]
-pub struct Effort(pub f64);
+pub struct Effort {
+    /// In multiply-adds.
+    pub work: f64,
+    /// No more is begun after this.
+    pub until: Option<Instant>,
+}
+
+impl Effort {
+    /// This many multiply-adds, however long they take.
+    pub const fn new(work: f64) -> Self {
+        Self { work, until: None }
+    }
+}
 
 impl Default for Effort {
     /// Some ten seconds of a core.
     fn default() -> Self {
-        Self(2e10)
+        Self::new(2e10)
     }
+}
+
+/// What was found, and by how much arithmetic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bounds {
+    /// No error of output k anywhere in the cells is above `outputs[k]`.
+    pub outputs: Vec<f64>,
+    /// [`Effort::work`] that comes to the same bounds again.
+    pub work: f64,
 }
 
 /// Most parts looked at, for memory's sake.
 const MOST: f64 = 2e6;
+/// Parts that are halved before the clock is looked at.
+const BATCH: usize = 4096;
+/// Bounds within this of what was measured are close enough.
+const CLOSE: f64 = 1.02;
 
 /// The cells between a signal's samples: those of its grid, or of a single input the intervals between neighbours.
 #[derive(Debug)]
@@ -57,20 +85,22 @@ impl<'a> Cells<'a> {
         if self.signal.inputs.len() == 1 { "linear" } else { "multilinear" }
     }
 
-    /// Bounds of the largest error of `network` against the signal over all cells, `[outputs]`, never below `measured`,
-    /// the largest errors at the samples. None when `effort` does not go once through all cells.
+    /// Bounds of the largest error of `network` against the signal over all cells, never below `measured`, the largest
+    /// errors at the samples. None when `effort` does not go once through all cells.
     ///
     /// Parts whose bound is largest are halved until it is within 2 % of what was measured, or `effort` is spent.
-    pub fn bound(&self, network: &Network, measured: &[f64], effort: Effort) -> Option<Vec<f64>> {
-        let target: Vec<f64> = measured.iter().map(|m| 1.02 * m).collect();
-        let excess = |bound: &[f64]| bound.iter().zip(&target).map(|(b, t)| b / t.max(1e-300)).fold(0.0, f64::max);
-        let affordable = (effort.0 / network.work() as f64).min(MOST);
+    pub fn bound(&self, network: &Network, measured: &[f64], effort: Effort) -> Option<Bounds> {
+        let excess =
+            |bound: &[f64]| bound.iter().zip(measured).map(|(b, m)| b / (CLOSE * m).max(1e-300)).fold(0.0, f64::max);
+        let each = network.work() as f64;
+        let affordable = (effort.work / each).min(MOST);
         let count = self.count();
         if count as f64 > affordable {
             return None;
         }
         let mut left = affordable as usize - count;
         let mut found = measured.to_vec();
+        let mut work = effort.work;
         let mut open: Vec<Part> = (0..count).into_par_iter().filter_map(|cell| self.whole(network, cell)).collect();
         loop {
             open.retain(|part| {
@@ -84,12 +114,16 @@ impl<'a> Cells<'a> {
             if open.is_empty() || left < 2 {
                 break;
             }
+            if effort.until.is_some_and(|until| Instant::now() >= until) {
+                work = (affordable as usize - left) as f64 * each + 0.5 * each;
+                break;
+            }
             // The worst are halved first; a share of them at a time keeps both cores busy.
             let level = 1.0f64.max(0.7 * worst);
             let mut chosen: Vec<Part>;
             (chosen, open) = open.into_iter().partition(|p| excess(&p.bound) >= level);
             chosen.sort_by(|a, b| excess(&b.bound).total_cmp(&excess(&a.bound)));
-            let keep = chosen.len().min(left / 2);
+            let keep = chosen.len().min(left / 2).min(BATCH);
             open.extend(chosen.split_off(keep));
             left -= 2 * keep;
             open.par_extend(chosen.into_par_iter().flat_map_iter(|part| self.halves(network, &part)));
@@ -97,7 +131,58 @@ impl<'a> Cells<'a> {
         for part in &open {
             raise(&mut found, &part.bound);
         }
-        Some(found)
+        Some(Bounds { outputs: found, work })
+    }
+
+    /// Bounds of a model in integers of one input: it knows no more than 65,535 coordinates, and all are computed. None
+    /// when `effort` does not suffice for that, or there are more inputs.
+    pub fn all_points(&self, network: &Network, model: &IntegerModel<'_>, effort: Effort) -> Option<Bounds> {
+        const END: i32 = 32767;
+        let outputs = model.outputs();
+        let work = (2 * END + 1) as f64 * model.architecture().multiply_adds() as f64;
+        if model.inputs() != 1 || work > effort.work {
+            return None;
+        }
+        let points: Vec<i16> = (-END..=END).map(|x| x as i16).collect();
+        let values: Vec<f64> = points
+            .par_chunks(1024)
+            .flat_map_iter(|x| {
+                let (mut y, mut scratch) = (vec![0; x.len() * outputs], vec![0; model.scratch_len()]);
+                model.eval_integers(x, &mut y, &mut scratch).expect("lengths come from the model");
+                y.into_iter().enumerate().map(|(i, y)| f64::from(model.to_physical(i % outputs, y)))
+            })
+            .collect();
+        let cell = |cell: usize| {
+            let (lo, hi, corners) = self.cell(cell);
+            let (lo, hi) = (lo[0], hi[0]);
+            let mut bound = vec![0.0f64; outputs];
+            let ends = [lo, hi].map(|x| i32::from(model.to_integer(0, x as f32)));
+            for x in (ends[0].min(ends[1]) - 1).max(-END)..=(ends[0].max(ends[1]) + 1).min(END) {
+                let (from, to) = network.preimage(x);
+                let (from, to) = (from.max(lo), to.min(hi));
+                // A coordinate that none of this cell becomes.
+                if from > to || hi <= lo {
+                    continue;
+                }
+                for at in [from, to] {
+                    let share = (at - lo) / (hi - lo);
+                    for (o, bound) in bound.iter_mut().enumerate() {
+                        let signal = |c: usize| f64::from(self.signal.values[corners[c] * outputs + o]);
+                        let truth = signal(0) + share * (signal(1) - signal(0));
+                        let model = values[(x + END) as usize * outputs + o];
+                        let size = signal(0).abs() + signal(1).abs() + model.abs();
+                        *bound = bound.max((model - truth).abs() + 1e-12 * size);
+                    }
+                }
+            }
+            bound
+        };
+        let most = |mut a: Vec<f64>, b: Vec<f64>| {
+            raise(&mut a, &b);
+            a
+        };
+        let outputs = (0..self.count()).into_par_iter().map(cell).reduce(|| vec![0.0; outputs], most);
+        Some(Bounds { outputs, work: effort.work })
     }
 
     fn count(&self) -> usize {
@@ -145,8 +230,8 @@ impl<'a> Cells<'a> {
         lo.iter().zip(&hi).all(|(lo, hi)| lo < hi).then(|| self.part(network, cell, lo, hi))
     }
 
-    /// Encloses the error over a part: an affine form less a multilinear signal is multilinear, so that its ends are at
-    /// corners, and what remains of the form comes on top.
+    /// Encloses the error over a part: what is affine or mixed in a form less a multilinear signal is multilinear, so that
+    /// its ends are at corners; squares lie between 0 and their factor, and the remainder comes on top.
     fn part(&self, network: &Network, cell: usize, lo: Vec<f64>, hi: Vec<f64>) -> Part {
         let (low, high, corners) = self.cell(cell);
         let centre: Vec<f64> = lo.iter().zip(&hi).map(|(a, b)| 0.5 * (a + b)).collect();
@@ -157,10 +242,9 @@ impl<'a> Cells<'a> {
         let outputs = network.outputs();
         let mut bound = vec![0.0f64; outputs];
         for c in 0..corners.len() {
-            let at: Vec<f64> = (0..centre.len())
-                .map(|j| if c >> j & 1 == 1 { centre[j] + half[j] } else { centre[j] - half[j] })
-                .collect();
-            let share: Vec<f64> = (0..at.len()).map(|j| (at[j] - low[j]) / (high[j] - low[j])).collect();
+            let t: Vec<f64> = (0..centre.len()).map(|j| if c >> j & 1 == 1 { 1.0 } else { -1.0 }).collect();
+            let share: Vec<f64> =
+                (0..t.len()).map(|j| (centre[j] + half[j] * t[j] - low[j]) / (high[j] - low[j])).collect();
             for (o, bound) in bound.iter_mut().enumerate() {
                 let signal: f64 = corners
                     .iter()
@@ -171,12 +255,18 @@ impl<'a> Cells<'a> {
                         weight * f64::from(self.signal.values[sample * outputs + o])
                     })
                     .sum();
-                let model: f64 =
-                    form.value[o] + (0..at.len()).map(|j| form.slope[j][o] * (at[j] - centre[j])).sum::<f64>();
-                *bound = bound.max((model - signal).abs());
+                let affine: f64 = form.slope.iter().zip(&t).map(|(s, t)| s[o] * t).sum();
+                let mixed =
+                    |((i, j), c): ((usize, usize), &Vec<f64>)| if i == j { 0.5 * c[o] } else { c[o] * t[i] * t[j] };
+                let curved: f64 = pairs(t.len()).zip(&form.curve).map(mixed).sum();
+                *bound = bound.max((form.value[o] + affine + curved - signal).abs());
             }
         }
-        bound.iter_mut().zip(&form.rest).for_each(|(b, r)| *b = (*b + r) * (1.0 + 1e-12));
+        for (o, bound) in bound.iter_mut().enumerate() {
+            let squares = pairs(centre.len()).zip(&form.curve).filter(|((i, j), _)| i == j);
+            let squares: f64 = squares.map(|(_, c)| 0.5 * c[o].abs()).sum();
+            *bound = (*bound + squares + form.rest[o] + 1e-13 * form.value[o].abs()) * (1.0 + 1e-12);
+        }
         Part { cell, lo, hi, bound }
     }
 
@@ -210,149 +300,5 @@ fn sample(axes: &[Axis], order: Order, at: impl Fn(usize) -> usize) -> usize {
     match order {
         Order::FirstFastest => (0..axes.len()).rev().fold(0, place),
         Order::LastFastest => (0..axes.len()).fold(0, place),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use rwf_runtime::{
-        Model,
-        format::{MathBackend, Precision},
-    };
-
-    use super::*;
-    use crate::{
-        evaluate::evaluate,
-        export::{self, Description},
-        network::{ArchitectureKind, MappingConfig, Network as Trained, NetworkConfig},
-        rng::Rng,
-        signal::{Quantity, Sampling, SignalKind},
-    };
-
-    fn grid(counts: [usize; 2], order: Order, rng: &mut Rng) -> Signal {
-        let axis = |count, down: bool| {
-            let step = 2.0 / (count - 1) as f64;
-            if down { Axis { start: 1.0, step: -step, count } } else { Axis { start: -1.0, step, count } }
-        };
-        let quantity = || Quantity::new("q", "", -1.0, 1.0);
-        Signal {
-            kind: SignalKind::Array,
-            name: String::new(),
-            inputs: vec![quantity(), quantity()],
-            outputs: vec![quantity()],
-            layout: Layout::Grid {
-                axes: vec![axis(counts[0], false), axis(counts[1], true)],
-                sampling: Sampling::Node,
-                order,
-            },
-            values: (0..counts[0] * counts[1]).map(|_| rng.symmetric(0.5) as f32).collect(),
-        }
-    }
-
-    fn file(config: &NetworkConfig, inputs: usize, rng: &mut Rng) -> Vec<u8> {
-        let (network, start) = Trained::new(config, inputs, 1, rng).unwrap();
-        let description = Description {
-            signal: "test".into(),
-            inputs: vec!["x -1 1"; inputs].join(";"),
-            outputs: "v -1 1".into(),
-            grid: None,
-            error: None,
-            provenance: String::new(),
-        };
-        export::model(&network.dense_f64(&start), &description, Precision::F32, MathBackend::Polynomial).unwrap()
-    }
-
-    /// The multilinear signal at a point, the slow and obvious way.
-    fn between(signal: &Signal, x: [f64; 2]) -> f64 {
-        let Layout::Grid { axes, order, .. } = &signal.layout else { unreachable!() };
-        let place: Vec<f64> = (0..2).map(|j| (x[j] - axes[j].start) / axes[j].step).collect();
-        let low: Vec<usize> = (0..2).map(|j| (place[j].floor() as usize).min(axes[j].count - 2)).collect();
-        let mut sum = 0.0;
-        for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            let weight = |j: usize, up: usize| {
-                let s = place[j] - low[j] as f64;
-                if up == 1 { s } else { 1.0 - s }
-            };
-            let at = [low[0] + a, low[1] + b];
-            let index = match order {
-                Order::FirstFastest => at[0] + axes[0].count * at[1],
-                Order::LastFastest => at[0] * axes[1].count + at[1],
-            };
-            sum += weight(0, a) * weight(1, b) * f64::from(signal.values[index]);
-        }
-        sum
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
-
-        /// Over random networks and signals, no error the runtime makes anywhere in the cells is above the bound.
-        #[test]
-        fn no_error_is_above_the_bound(seed in any::<u64>(), kind in 0usize..3, mapped: bool, first: bool) {
-            let mut rng = Rng::new(seed);
-            let architecture = [ArchitectureKind::Mlp, ArchitectureKind::Siren, ArchitectureKind::ModifiedMlp][kind];
-            let mut config = NetworkConfig::new(architecture, 3 + rng.below(6), 1 + rng.below(2));
-            config.omega0 = 1.0 + 20.0 * rng.uniform();
-            config.omega0_first = config.omega0;
-            if mapped {
-                config.mapping = MappingConfig::Gaussian { frequencies: 2, scale: 1.0 };
-            }
-            let order = if first { Order::FirstFastest } else { Order::LastFastest };
-            let signal = grid([2 + rng.below(3), 2 + rng.below(3)], order, &mut rng);
-            let bytes = file(&config, 2, &mut rng);
-            let model = Model::new(&bytes).unwrap();
-            let error = |x: &[f32]| f64::from(evaluate(&model, x)[0]) - between(&signal, [x[0].into(), x[1].into()]);
-            let at_samples = evaluate(&model, &signal.coordinates_f32());
-            let measured = at_samples.iter().zip(&signal.values).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
-            let network = Network::new(export::dense(&bytes).unwrap(), MathBackend::Polynomial);
-            let bound = Cells::new(&signal).unwrap().bound(&network, &[measured], Effort(1e6)).unwrap()[0];
-            prop_assert!(bound >= measured);
-            for _ in 0..64 {
-                let x = [rng.symmetric(1.0) as f32, rng.symmetric(1.0) as f32];
-                prop_assert!(error(&x).abs() <= bound, "{} {bound}", error(&x));
-            }
-        }
-    }
-
-    #[test]
-    fn more_effort_brings_the_bound_to_the_error() {
-        let mut rng = Rng::new(3);
-        let signal = grid([4, 5], Order::FirstFastest, &mut rng);
-        let bytes = file(&NetworkConfig::new(ArchitectureKind::Siren, 12, 2), 2, &mut rng);
-        let model = Model::new(&bytes).unwrap();
-        let mut largest = 0.0f64;
-        for i in 0..=200u32 {
-            for j in 0..=200u32 {
-                let x = [i, j].map(|i| -1.0 + 0.01 * i as f32);
-                let truth = between(&signal, [f64::from(x[0]), f64::from(x[1])]);
-                largest = largest.max((f64::from(evaluate(&model, &x)[0]) - truth).abs());
-            }
-        }
-        let network = Network::new(export::dense(&bytes).unwrap(), MathBackend::Polynomial);
-        let cells = Cells::new(&signal).unwrap();
-        let [little, much] = [1e6, 1e9].map(|e| cells.bound(&network, &[0.1], Effort(e)).unwrap()[0]);
-        assert!(much <= little && much >= largest, "{little} {much} {largest}");
-        assert!(much < 1.05 * largest, "{much} {largest}");
-        assert!(cells.bound(&network, &[0.1], Effort(10.0)).is_none());
-    }
-
-    #[test]
-    fn scattered_points_have_cells_along_one_input_only() {
-        let quantity = || Quantity::new("q", "", 0.0, 1.0);
-        let mut signal = Signal {
-            kind: SignalKind::Table,
-            name: String::new(),
-            inputs: vec![quantity()],
-            outputs: vec![quantity()],
-            layout: Layout::Scattered { coordinates: vec![0.5, -1.0, 0.5, 1.0] },
-            values: vec![0.1, 0.2, 0.3, 0.4],
-        };
-        let bytes = file(&NetworkConfig::new(ArchitectureKind::Mlp, 4, 1), 1, &mut Rng::new(1));
-        let network = Network::new(export::dense(&bytes).unwrap(), MathBackend::Polynomial);
-        let bound = Cells::new(&signal).unwrap().bound(&network, &[0.0], Effort(1e6)).unwrap();
-        assert!(bound[0] > 0.0 && bound[0] < 3.0, "{bound:?}");
-        signal.inputs.push(quantity());
-        assert!(Cells::new(&signal).is_none());
     }
 }

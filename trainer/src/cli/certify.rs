@@ -1,9 +1,16 @@
 //! `rwf certify`
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use super::fit::SignalArgs;
-use crate::{bound::Effort, error::Result, task::certify};
+use crate::{
+    bound::Effort,
+    error::{Error, Result},
+    task::certify,
+};
 
 const EXAMPLES: &str = "Examples:
   rwf certify map.safetensors --against map.npy                       errors at all samples and a bound between them
@@ -22,8 +29,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "RUN")]
     run: Option<PathBuf>,
     /// Multiply-adds that the bound between samples may take
-    #[arg(long, default_value_t = Effort::default().0)]
+    #[arg(long, default_value_t = Effort::default().work)]
     effort: f64,
+    /// Time that it may take [default: as long as the multiply-adds take]
+    #[arg(long, value_name = "MINUTES")]
+    minutes: Option<f64>,
     /// Folder for report.md and report.html
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
@@ -48,12 +58,23 @@ impl CaseArgs {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let certified =
-        certify::certify(&args.case.case(), Effort(args.effort), args.run.as_deref(), args.report.as_deref())?;
+    let until = args.minutes.map(until).transpose()?;
+    let effort = Effort { work: args.effort, until };
+    let certified = certify::certify(&args.case.case(), effort, args.run.as_deref(), args.report.as_deref())?;
     print!("{}", certified.table);
     println!("certified in {}", args.case.model.display());
     if let Some(report) = &args.report {
         println!("wrote {}", report.join("report.html").display());
     }
     Ok(())
+}
+
+/// When so many minutes are over.
+fn until(minutes: f64) -> Result<Instant> {
+    let bad = |_| Error::Config { field: "--minutes".into(), message: format!("found {minutes}, expected above 0") };
+    let time = Duration::try_from_secs_f64(60.0 * minutes).map_err(bad)?;
+    Instant::now().checked_add(time).ok_or_else(|| Error::Config {
+        field: "--minutes".into(),
+        message: format!("found {minutes}, more than a clock counts"),
+    })
 }

@@ -68,6 +68,25 @@ fn pack(bits: Bits, weights: &[i32]) -> Vec<u8> {
     }
 }
 
+/// The weights of one neuron, the inverse of [`pack`].
+pub fn unpack(bits: Bits, row: &[u8], inputs: usize) -> Vec<i32> {
+    let all: Vec<i32> = match bits {
+        Bits::Four => row.iter().flat_map(|&b| [i32::from((b << 4) as i8 >> 4), i32::from(b as i8 >> 4)]).collect(),
+        Bits::Six => row
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .flat_map(|&[a, b, c]| {
+                let all = u32::from_le_bytes([a, b, c, 0]);
+                (0..4).map(move |k| ((all << (26 - 6 * k)) as i32) >> 26)
+            })
+            .collect(),
+        Bits::Eight => row.iter().map(|&b| i32::from(b as i8)).collect(),
+        Bits::Sixteen => row.as_chunks::<2>().0.iter().map(|&b| i32::from(i16::from_le_bytes(b))).collect(),
+    };
+    all[..inputs].to_vec()
+}
+
 fn words32(values: &[i32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }

@@ -5,7 +5,7 @@ mod file;
 mod grid;
 pub mod tune;
 
-pub use file::model;
+pub use file::{model, unpack};
 pub use grid::{Grid, grid};
 use rwf_runtime::{
     IntegerModel, Model,

@@ -72,7 +72,7 @@ pub fn verify(case: &Case) -> Result<(Certificate, Vec<String>)> {
         ))
     })?;
     // The bound depends on the arithmetic it may take: as much as it was certified with.
-    let (again, _) = Certificate::new(&file, &signal, None, Effort(claim.effort)).map_err(bad)?;
+    let (again, _) = Certificate::new(&file, &signal, None, Effort::new(claim.effort)).map_err(bad)?;
     let broken = claim.broken(&again);
     Ok((claim, broken))
 }
@@ -153,13 +153,13 @@ fn page(certificate: &Certificate, worst: &[Worst], file: &[u8], signal: &Signal
 
 fn assumption(between: &str) -> String {
     if between == "unknown" {
-        return "Between the samples nothing is certified: they are scattered over several inputs, the model computes in \
-                integers, or the effort did not go through all cells."
+        return "Between the samples nothing is certified: they are scattered over several inputs, or the effort did not go through all cells."
             .into();
     }
     format!(
         "The bound holds for every f32 coordinate between samples, if the signal is {between} there. It encloses the network \
-         by Taylor forms over parts of each cell, curvature of activations and rounding of f32 taken in."
+         by Taylor forms over parts of each cell, activations and rounding taken in; of a model in integers of one input all \
+         coordinates are computed."
     )
 }
 
@@ -216,7 +216,7 @@ mod tests {
     fn figures_are_those_of_an_independent_evaluation() {
         let folder = tempfile::tempdir().unwrap();
         let case = case(folder.path());
-        let found = certify(&case, Effort(1e9), None, Some(&folder.path().join("report"))).unwrap().certificate;
+        let found = certify(&case, Effort::new(1e9), None, Some(&folder.path().join("report"))).unwrap().certificate;
         let signal = signal::load(&case.input, &case.options).unwrap();
         let dense = export::dense(&std::fs::read(&case.model).unwrap()).unwrap();
         let errors: Vec<f64> = (0..signal.len())
@@ -255,11 +255,11 @@ mod tests {
         let case = case(folder.path());
         let error = verify(&case).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains("rwf certify"), "{error}");
-        let written = certify(&case, Effort(1e9), None, None).unwrap().certificate;
+        let written = certify(&case, Effort::new(1e9), None, None).unwrap().certificate;
         let (claim, broken) = verify(&case).unwrap();
         assert_eq!((claim, broken), (written.clone(), Vec::new()));
         // Certified twice is certified once.
-        assert_eq!(certify(&case, Effort(1e9), None, None).unwrap().certificate, written);
+        assert_eq!(certify(&case, Effort::new(1e9), None, None).unwrap().certificate, written);
 
         let file = std::fs::read(&case.model).unwrap();
         let mut lie = written.clone();

@@ -56,6 +56,16 @@ impl Candidate {
         format!("{body}{mapping} {}", self.weights)
     }
 
+    /// The same network whatever its width and weights.
+    pub(super) fn family(&self) -> NetworkConfig {
+        let mut network = self.network.clone();
+        network.hidden = 1;
+        if let MappingConfig::Gaussian { frequencies, .. } = &mut network.mapping {
+            *frequencies = 1;
+        }
+        network
+    }
+
     /// The model file of these trained numbers in physical units; integers are calibrated at `points`.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 
 mod budget;
 mod candidate;
+mod live;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,8 @@ use std::{
 pub use budget::{Budget, Goal, Measure};
 use candidate::resized;
 pub use candidate::{Candidate, candidates};
+use image::RgbImage;
+use live::Live;
 use state::State;
 use toml::Table as Toml;
 pub use trial::{Outcome, Study};
@@ -60,6 +63,8 @@ const LAST: f64 = 0.25;
 const KEPT: usize = 3;
 /// Steps that no training goes below: fewer say nothing.
 const LEAST_STEPS: u64 = 40;
+/// Candidates of the second round that are tried in finer weights too.
+const FINER: usize = 4;
 /// Shares of the budget at which the best family is tried too, for the frontier.
 const PARTS: [f64; 3] = [0.5, 0.25, 0.125];
 /// Share of the last training that fine-tunes integers.
@@ -132,6 +137,19 @@ fn hash(signal: &Signal) -> String {
     format!("{:016x}", observed::hash(all))
 }
 
+/// Networks and what came of them.
+fn table(outcomes: &[&Outcome], goal: &Goal) -> Table {
+    let header = ["network", "steps", "flash", "memory", "multiply-adds", "error"].map(String::from).to_vec();
+    let rows = outcomes.iter().map(|o| {
+        let numbers = [o.steps as usize, o.flash, o.ram, o.macs].map(|n| n.to_string());
+        let mut row = vec![o.candidate.words()];
+        row.extend(numbers);
+        row.push(goal.words(o.error));
+        row
+    });
+    Table { header, rows: rows.collect() }
+}
+
 /// Runs `work` with a flag that is raised after `limit`, or with `interrupt`.
 fn until<R>(limit: Duration, interrupt: &AtomicBool, work: impl FnOnce(&AtomicBool) -> R) -> R {
     let (stop, done) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -164,6 +182,7 @@ struct Search<'a> {
     before: f64,
     interrupt: &'a AtomicBool,
     quiet: bool,
+    live: Mutex<Live>,
 }
 
 impl<'a> Search<'a> {
@@ -195,6 +214,7 @@ impl<'a> Search<'a> {
             began: Instant::now(),
             interrupt,
             quiet,
+            live: Mutex::new(Live::new(quiet)),
         })
     }
 
@@ -203,9 +223,7 @@ impl<'a> Search<'a> {
     }
 
     fn say(&self, line: &str) {
-        if !self.quiet {
-            eprintln!("{line}");
-        }
+        self.live.lock().expect("no panic holds it").say(line);
     }
 
     fn seconds(&self) -> f64 {
@@ -249,6 +267,16 @@ impl<'a> Search<'a> {
             done.sort_by(|a, b| a.error.total_cmp(&b.error));
             let keep = done.len().div_ceil(KEPT);
             let mut chosen: Vec<Candidate> = done[..keep].iter().map(|o| o.candidate.clone()).collect();
+            if rung == 1 {
+                // The same in weights that nothing is lost by, or less than by half floats, for the best of each family.
+                let sibling = |(candidate, weights): (&Candidate, &str)| {
+                    let candidate = Candidate { weights: weights.into(), ..candidate.clone() };
+                    resized(&candidate, &self.request.budget, &self.normalization, &self.description)
+                };
+                let finer = chosen.iter().take(FINER).flat_map(|c| ["int16", "f32"].map(|weights| (c, weights)));
+                let finer: Vec<Candidate> = finer.filter_map(sibling).filter(|c| !chosen.contains(c)).collect();
+                chosen.extend(finer);
+            }
             if rung + 1 == ROUNDS.len() {
                 let smaller = PARTS.iter().filter_map(|&part| {
                     let budget = self.request.budget.part(part);
@@ -257,7 +285,13 @@ impl<'a> Search<'a> {
                 let smaller: Vec<Candidate> = smaller.collect();
                 chosen.extend(smaller);
             }
-            chosen.dedup();
+            let mut seen: Vec<Candidate> = Vec::new();
+            chosen.retain(|c| {
+                !seen.contains(c) && {
+                    seen.push(c.clone());
+                    true
+                }
+            });
             chosen
         };
         let each = self.seconds() * ROUNDS[rung] * cores.min(chosen.len() as f64) / chosen.len() as f64;
@@ -269,12 +303,17 @@ impl<'a> Search<'a> {
         Ok(planned.collect())
     }
 
-    /// Seconds of a step of one thread: as measured; for a smaller network of a family as for the slowest.
+    /// Seconds of a step of one thread: as measured, for another width or other weights as for the slowest of the family.
     fn pace(&self, candidate: &Candidate) -> f64 {
-        let slowest = self.state.pace.iter().copied().fold(1e-6, f64::max);
-        let first = self.state.rungs.first();
-        let known = first.and_then(|first| first.iter().position(|(c, _)| c == candidate));
-        known.and_then(|at| self.state.pace.get(at).copied()).unwrap_or(slowest)
+        let slowest = |all: &mut dyn Iterator<Item = f64>| all.fold(1e-6, f64::max);
+        let first = self.state.rungs.first().map_or(&[][..], |first| first.as_slice());
+        let known = || first.iter().zip(&self.state.pace);
+        if let Some((_, pace)) = known().find(|((c, _), _)| c == candidate) {
+            return *pace;
+        }
+        let family = known().filter(|((c, _), _)| c.family() == candidate.family());
+        let found = slowest(&mut family.map(|(_, pace)| *pace));
+        if found > 1e-6 { found } else { slowest(&mut self.state.pace.iter().copied()) }
     }
 
     fn round(&mut self, rung: usize) -> Result<()> {
@@ -289,18 +328,17 @@ impl<'a> Search<'a> {
         self.say(&format!("round {}: {} networks, {:.0} s each at most", rung + 1, planned.len(), limit.as_secs_f64()));
         let study = Study { signal: self.signal, layers: &self.layers, goal: self.request.goal };
         let state = Mutex::new(self.state.clone());
-        let (folder, began, before, quiet) = (&self.folder, self.began, self.before, self.quiet);
+        let (folder, began, before, live) = (&self.folder, self.began, self.before, &self.live);
         let total = planned.len();
         let stop = || self.interrupt.load(Ordering::Relaxed);
         let results = jobs::parallel(&missing, jobs::cores(), &stop, &|(candidate, steps)| -> Result<bool> {
             let Some(outcome) = study.run(candidate, (rung, *steps), limit, self.interrupt)? else { return Ok(false) };
             let mut state = state.lock().expect("no panic holds it");
-            if !quiet {
-                let done = state.outcomes.iter().filter(|o| o.rung == rung).count() + 1;
-                let error = if outcome.error.is_finite() { study.goal.words(outcome.error) } else { "broke".into() };
-                eprintln!("  {done:>2}/{total} {:<44} {:>7} steps  {error}", candidate.words(), outcome.steps);
-            }
+            let done = state.outcomes.iter().filter(|o| o.rung == rung).count() + 1;
+            let error = if outcome.error.is_finite() { study.goal.words(outcome.error) } else { "broke".into() };
+            let line = format!("  {done:>2}/{total} {:<44} {:>7} steps  {error}", candidate.words(), outcome.steps);
             state.outcomes.push(outcome);
+            live.lock().expect("no panic holds it").trial(&line, &|| table(&state.frontier(), &study.goal).text());
             state.spent = before + began.elapsed().as_secs_f64();
             state.write(folder)?;
             Ok(true)
@@ -315,9 +353,9 @@ impl<'a> Search<'a> {
         if stop() {
             return Err(Error::ComparisonInterrupted);
         }
-        if !self.quiet {
-            eprint!("{}", self.table(8).text());
-        }
+        let frontier = || table(&self.state.frontier(), &self.request.goal).text();
+        self.live.lock().expect("no panic holds it").round(&frontier);
+        self.picture()?;
         Ok(())
     }
 
@@ -344,33 +382,6 @@ impl<'a> Search<'a> {
             field: "budget".into(),
             message: format!("found {}, which no network fits{hint}", self.request.budget.words()),
         }
-    }
-
-    /// The best so far.
-    fn table(&self, rows: usize) -> Table {
-        let header = ["network", "steps", "flash", "memory", "multiply-adds", "error"].map(String::from).to_vec();
-        let rows = self.state.latest().into_iter().take(rows).map(|o| {
-            let numbers = [o.steps as usize, o.flash, o.ram, o.macs].map(|n| n.to_string());
-            let mut row = vec![o.candidate.words()];
-            row.extend(numbers);
-            row.push(self.request.goal.words(o.error));
-            row
-        });
-        Table { header, rows: rows.collect() }
-    }
-
-    /// Outcomes that no other beats in both error and flash, smallest first.
-    fn frontier(&self) -> Vec<&Outcome> {
-        let mut all = self.state.latest();
-        all.retain(|o| o.error.is_finite());
-        all.sort_by_key(|o| o.flash);
-        let mut least = f64::INFINITY;
-        all.retain(|o| {
-            let better = o.error < least;
-            least = least.min(o.error);
-            better
-        });
-        all
     }
 
     /// Trains the best for what time is left, and writes everything.
@@ -415,7 +426,10 @@ impl<'a> Search<'a> {
         let case = Case { model: out.clone(), input: input.clone(), options: options.clone() };
         // The bound may take what time is left, at some 2e9 multiply-adds a second and core.
         let left = self.seconds() - self.before - self.began.elapsed().as_secs_f64();
-        let effort = Effort((2e9 * left.clamp(1.0, 60.0) * 0.5).min(Effort::default().0));
+        let effort = Effort {
+            until: Some(Instant::now() + Duration::from_secs_f64(0.8 * left.clamp(1.0, 60.0))),
+            ..Effort::default()
+        };
         let certified = certify::certify(&case, effort, Some(run), Some(&self.folder.join("certificate")))?;
         let file = crate::file::read(out)?;
         let cost = Cost::of(&file).map_err(Error::Training)?;
@@ -463,7 +477,8 @@ impl<'a> Search<'a> {
 
     /// Flash that would do, if the error goes on as along the frontier.
     fn needs(&self, limit: f64) -> String {
-        let points: Vec<(f64, f64)> = self.frontier().iter().map(|o| ((o.flash as f64).ln(), o.error.ln())).collect();
+        let points: Vec<(f64, f64)> =
+            self.state.frontier().iter().map(|o| ((o.flash as f64).ln(), o.error.ln())).collect();
         let n = points.len() as f64;
         let (mx, my) = (points.iter().map(|p| p.0).sum::<f64>() / n, points.iter().map(|p| p.1).sum::<f64>() / n);
         let slope = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>()
@@ -478,7 +493,8 @@ impl<'a> Search<'a> {
         )
     }
 
-    fn report(&self, text: &str) -> Result<Report> {
+    /// frontier.png: every network at its latest round.
+    fn picture(&self) -> Result<RgbImage> {
         let goal = &self.request.goal;
         let points = |all: &[&Outcome]| -> Vec<(f64, f64)> {
             all.iter().filter(|o| o.error.is_finite()).map(|o| (o.flash as f64, o.error)).collect()
@@ -491,7 +507,7 @@ impl<'a> Search<'a> {
         };
         let mut lines = vec![
             line("tried", points(&self.state.latest()), 1, Stroke::Points),
-            line("frontier", points(&self.frontier()), 0, Stroke::Solid),
+            line("frontier", points(&self.state.frontier()), 0, Stroke::Solid),
         ];
         if let (Some(limit), Some(flash)) = (goal.limit(), self.request.budget.flash) {
             lines.push(line("asked for", vec![(flash as f64 / 10.0, limit), (flash as f64, limit)], 2, Stroke::Dashed));
@@ -504,13 +520,19 @@ impl<'a> Search<'a> {
         };
         let picture = chart.draw()?;
         crate::plot::save_png(&self.folder.join("frontier.png"), &picture)?;
+        Ok(picture)
+    }
+
+    fn report(&self, text: &str) -> Result<Report> {
+        let goal = &self.request.goal;
+        let picture = self.picture()?;
         self.csv()?;
         Ok(Report {
             title: format!("Search within {} for {}", self.request.budget.words(), self.signal.name),
             blocks: vec![
                 Block::Text(text.trim_end().replace('\n', "; ")),
                 Block::Figure("frontier".into(), "Every network at its latest round".into(), picture),
-                Block::Table(self.table(usize::MAX)),
+                Block::Table(table(&self.state.latest(), goal)),
                 Block::Text("The certificate lies in `certificate/`, every trial in `search.json`.".into()),
             ],
         })

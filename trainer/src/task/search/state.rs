@@ -81,6 +81,20 @@ impl State {
         best
     }
 
+    /// Outcomes that no other beats in both error and flash, smallest first.
+    pub(super) fn frontier(&self) -> Vec<&Outcome> {
+        let mut all = self.latest();
+        all.retain(|o| o.error.is_finite());
+        all.sort_by_key(|o| o.flash);
+        let mut least = f64::INFINITY;
+        all.retain(|o| {
+            let better = o.error < least;
+            least = least.min(o.error);
+            better
+        });
+        all
+    }
+
     fn path(folder: &Path) -> PathBuf {
         folder.join(FILE)
     }
