@@ -18,7 +18,7 @@ pub(super) struct Slot {
     pub(super) bias: Range<usize>,
 }
 
-/// All tensors in the order of [`Engine::parameters`](crate::engine::Engine::parameters).
+/// All tensors in the order of [`Engine::parameters`](super::Engine::parameters).
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     /// One per dense layer, encoders first.
