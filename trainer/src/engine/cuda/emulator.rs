@@ -34,6 +34,8 @@ pub(super) struct Emulator {
     modules: RefCell<Vec<Arc<Mutex<Library>>>>,
     memory: RefCell<HashMap<Pointer, Box<[u128]>>>,
     graphs: RefCell<Vec<Vec<Launch>>>,
+    /// Bytes it has.
+    pub(super) size: usize,
 }
 
 /// The C++ compiler, if there is one.
@@ -56,6 +58,7 @@ impl Emulator {
             modules: RefCell::default(),
             memory: RefCell::default(),
             graphs: RefCell::default(),
+            size: usize::MAX,
         })
     }
 
@@ -121,6 +124,10 @@ impl Machine for Emulator {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Pointer> {
+        let held: usize = self.memory.borrow().values().map(|m| 16 * m.len()).sum();
+        if held + bytes > self.size {
+            return Err(Error::Device("emulator: its memory is full".into()));
+        }
         let room = bytes.div_ceil(16) * 16;
         let mut memory = vec![u128::MAX; room / 16 + 1].into_boxed_slice();
         bytemuck::cast_slice_mut::<_, u8>(&mut memory)[room..].copy_from_slice(&FENCE);

@@ -395,6 +395,7 @@ impl Engine for CudaEngine {
             encoders,
             layers,
             output: None,
+            mask: None,
         })
     }
 }

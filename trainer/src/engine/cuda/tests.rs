@@ -1,10 +1,13 @@
 use super::{emulator::Emulator, machine::Properties, nvrtc::Nvrtc, plan::Plan, *};
 use crate::{
-    engine::{FusedEngine, contract},
+    config::{Optimizer, TrainingConfig},
+    engine::{FusedEngine, contract, fallback},
     network::{ActivationKind, ArchitectureKind, MappingConfig, NetworkConfig, Parameterization},
     rng::Rng,
     tolerance,
+    train::{Batches, Evaluation, Measured, Objective, Progress, Schedule, Score, fit},
 };
+use std::sync::atomic::AtomicBool;
 
 /// A GPU of 3 multiprocessors, so that a few hundred points are several rounds of tiles.
 const MULTIPROCESSORS: usize = 3;
@@ -245,6 +248,105 @@ fn networks_whose_layers_differ_are_refused_with_what_to_do() {
     network.architecture.layers[1].outputs = 8;
     let error = Sizes::new(&network).unwrap_err().to_string();
     assert!(error.contains("several widths") && error.contains("--device cpu"), "{error}");
+}
+
+#[test]
+fn what_fails_on_a_gpu_that_nobody_insists_on_goes_on_on_the_cpu() {
+    if !possible() {
+        return;
+    }
+    let config = NetworkConfig::new(ArchitectureKind::Mlp, 9, 2);
+    let (network, start) = Network::new(&config, 2, 2, &mut Rng::new(5)).unwrap();
+    let (x, y) = contract::samples(100);
+    let small = || {
+        let mut machine = Emulator::new(MULTIPROCESSORS, SHARED).expect("asked for before");
+        machine.size = 1 << 20;
+        CudaEngine::on(Rc::new(machine), &network, &start)
+    };
+    let make = || fallback::engine(&network, &start, small).unwrap();
+
+    // A signal that does not fit its memory: the CPU goes on where the GPU stood.
+    let mut engine = make();
+    engine.load(&x, &y).unwrap();
+    engine.step(Batch::Full, Loss::MeanSquaredError, &step(1)).unwrap();
+    assert_eq!(engine.name(), "cuda");
+    let before = (engine.parameters().unwrap(), engine.moments().unwrap());
+    let (large_x, large_y) = contract::samples(100_000);
+    engine.load(&large_x, &large_y).unwrap();
+    assert_eq!(engine.name(), "fused");
+    assert_eq!((engine.parameters().unwrap(), engine.moments().unwrap()), before);
+    assert!(engine.step(Batch::Full, Loss::MeanSquaredError, &step(2)).unwrap().loss.is_finite());
+
+    // What only the CPU can do.
+    let mut engine = make();
+    assert!(engine.name() == "cuda" && engine.fused().is_some() && engine.name() == "fused");
+
+    // No GPU, and one that computes something else.
+    let none = fallback::engine(&network, &start, || Err::<CudaEngine, _>(Error::Device("none".into())));
+    assert_eq!(none.unwrap().name(), "fused");
+    let (_, other) = Network::new(&config, 2, 2, &mut Rng::new(6)).unwrap();
+    let wrong = fallback::engine(&network, &start, || emulated(&network, &other, SHARED));
+    assert_eq!(wrong.unwrap().name(), "fused");
+}
+
+/// Squared error of loaded samples, and the losses where it was measured.
+struct Plain {
+    batches: Batches,
+    measured: Vec<(u64, f64)>,
+}
+
+impl Objective for Plain {
+    fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
+        self.batches.gather(engine, step)
+    }
+
+    fn loaded(&mut self) -> Option<(&mut Batches, Loss)> {
+        Some((&mut self.batches, Loss::MeanSquaredError))
+    }
+
+    fn evaluate(&mut self, _: &dyn Engine, at: Evaluation) -> Result<Measured> {
+        self.measured.push((at.step, at.loss));
+        Ok(Measured { score: Score::new("loss", -at.loss), target_reached: false })
+    }
+}
+
+#[test]
+fn the_loop_hands_over_many_steps_and_measures_where_it_would() {
+    if !possible() {
+        return;
+    }
+    let config = NetworkConfig::new(ArchitectureKind::Mlp, 9, 2);
+    let (mut cuda, mut fused) = pair(&config, 150, SHARED);
+    let plan = TrainingConfig {
+        steps: 70,
+        lbfgs: 0,
+        batch: 40,
+        optimizer: Optimizer::Adam,
+        learning_rate: 1e-3,
+        schedule: Schedule::Cosine { end: 0.1 },
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
+        clip: None,
+        seed: 3,
+        target_psnr: None,
+        evaluate_every: 40,
+    };
+    let run = |engine: &mut dyn Engine| {
+        let mut plain = Plain { batches: Batches::new(3, 150, 40), measured: Vec::new() };
+        let never = AtomicBool::new(false);
+        let outcome = fit(engine, &plan, 0, &mut plain, &never, &mut Progress::Quiet).unwrap();
+        assert_eq!(outcome.step, 70);
+        plain.measured
+    };
+    let (found, expected) = (run(&mut cuda), run(&mut fused));
+    // The eight steps before a measurement are handed over as the others are.
+    assert_eq!(cuda.replayed.get(), 70);
+    assert_eq!(found.len(), 2);
+    for (a, b) in found.iter().zip(&expected) {
+        assert!(a.0 == b.0 && (a.1 / b.1 - 1.0).abs() < tolerance::TRAINING, "{a:?} {b:?}");
+    }
 }
 
 /// The numbers ptxas prints for the kernel of tiles: registers, bytes spilled.
