@@ -6,11 +6,10 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use candle_core::Device;
 use rwf_runtime::Model;
 use rwf_tests::wmm::Wmm;
 use rwf_trainer::{
-    engine::EngineChoice,
+    engine::{Device, EngineChoice},
     evaluate::evaluate,
     signal::{LoadOptions, Signal, load},
     task::fit::{Place, Report, Request, run},

@@ -40,6 +40,10 @@ pub const RATE: f64 = 1e-4;
 /// Gradients of two engines over some hundred points, relative to the largest of the tensor.
 pub const ENGINES: f64 = 3e-5;
 
+/// Gradients of a GPU against those of the CPU over a few points, Euclidean norm of the difference over that of a tensor: far
+/// above rounding, which a SIREN of many layers amplifies, far below a kernel that is wrong.
+pub const DEVICES: f64 = 1e-2;
+
 /// Losses of two engines after up to a hundred steps, relative: rounding grows along a training.
 pub const TRAINING: f64 = 2e-3;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    engine::EngineChoice,
+    engine::{EngineChoice, cuda, has_cuda_driver},
     error::{Error, Result},
     network::Parameterization,
     task::{
@@ -35,8 +35,8 @@ pub(super) struct Args {
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
-    /// Engines
-    #[arg(long, value_delimiter = ',', default_value = "fused,candle")]
+    /// Engines [default: fused, candle, and cuda where there is a GPU]
+    #[arg(long, value_delimiter = ',')]
     engines: Vec<EngineChoice>,
     /// Parameterizations
     #[arg(long, value_delimiter = ',', default_value = "rwf", value_parser = super::words::parameterization)]
@@ -71,6 +71,24 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if let Some(found) = args.cases.iter().find(|c| known.iter().all(|k| letter(k.name) != **c)) {
         return bad("--cases", format!("found `{found}`, expected a, b, c, d, e"));
     }
+    let (mut engines, asked) = (args.engines.clone(), !args.engines.is_empty());
+    if !asked {
+        engines = vec![EngineChoice::Fused, EngineChoice::Candle];
+    }
+    let mut gpu_rate = f64::NAN;
+    if engines.contains(&EngineChoice::Cuda) || !asked && has_cuda_driver() {
+        match cuda(0) {
+            Ok((name, rate)) => {
+                println!("{name}: {rate:.0} GFLOP/s at most, 32 steps handed over at once");
+                gpu_rate = rate;
+                if !asked {
+                    engines.push(EngineChoice::Cuda);
+                }
+            }
+            Err(reason) if asked => return Err(reason),
+            Err(reason) => eprintln!("without cuda: {reason}"),
+        }
+    }
     println!(
         "{:<28} {:>7} {:<8} {:<10} {:>10} {:>10} {:>9} {:>10} {:>9} {:>6}",
         "case", "threads", "engine", "param", "median ms", "min ms", "GFLOP/s", "bound ms", "x bound", "steps"
@@ -82,7 +100,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
             let rate = best_rate();
             println!("matrix products, {threads} thread(s): {rate:.0} GFLOP/s at best");
             for case in known.iter().filter(|c| args.cases.contains(&letter(c.name))) {
-                let timings = case.run(&args.engines, &args.params, threads, args.seconds, rate)?;
+                let timings = case.run(&engines, &args.params, threads, args.seconds, (rate, gpu_rate))?;
                 timings.iter().for_each(print);
                 ours.extend(timings);
             }

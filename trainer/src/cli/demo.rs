@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use candle_core::Device;
 use rwf_runtime::{Model, format::Precision};
 use toml::Table;
 
 use super::{open, read, settings::print};
 use crate::{
-    engine::EngineChoice,
+    engine::{Device, EngineChoice},
     error::{Error, Result},
     file::write_atomically,
     signal::{self, LoadOptions},

@@ -10,12 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candle_core::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Problem, Record, Trial};
 use crate::{
-    engine::EngineChoice,
+    engine::{Device, EngineChoice},
     error::{Error, Result},
     file::write_atomically,
     jobs::parallel,

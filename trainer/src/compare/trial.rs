@@ -2,14 +2,13 @@
 
 use std::{sync::atomic::AtomicBool, time::Instant};
 
-use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{Problem, Scale};
 use crate::{
     config::TrainingConfig,
     diagnose::{factors::weight_change, tangent},
-    engine::{Engine, EngineChoice, engine_of},
+    engine::{Device, Engine, EngineChoice, engine_of},
     error::{Error, Result},
     network::{DenseNetwork, NetworkConfig},
     rng::Rng,

@@ -2,9 +2,42 @@
 
 use std::str::FromStr;
 
-use candle_core::Device;
-
+use super::{cuda, has_cuda_driver};
 use crate::error::{Error, Result};
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// The CPU.
+    Cpu,
+    /// A CUDA GPU.
+    Cuda {
+        /// Its number.
+        ordinal: usize,
+        /// Whether nobody insists on it: what fails there goes on on the CPU.
+        or_cpu: bool,
+    },
+}
+
+impl Device {
+    /// Whether it is the CPU.
+    pub fn is_cpu(&self) -> bool {
+        *self == Self::Cpu
+    }
+
+    /// Whether what runs on the CPU alone may run there.
+    pub fn may_be_cpu(&self) -> bool {
+        matches!(self, Self::Cpu | Self::Cuda { or_cpu: true, .. })
+    }
+
+    /// The same for candle, whose kernels for GPUs are in builds with the feature `cuda` alone.
+    pub(super) fn candle(self) -> Result<candle_core::Device> {
+        match self {
+            Self::Cuda { ordinal, or_cpu } if cfg!(feature = "cuda") || !or_cpu => candle_cuda(ordinal),
+            _ => Ok(candle_core::Device::Cpu),
+        }
+    }
+}
 
 /// A device as people ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,34 +67,41 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// The device and what to call it.
+/// The device and what to call it. Where a GPU is there but cannot be used, and the CPU may be, that is said.
 ///
 /// # Errors
 /// [`Error::Device`] saying what is missing for a GPU that was asked for.
 pub fn device(choice: DeviceChoice) -> Result<(Device, String)> {
+    let found = |ordinal, or_cpu| {
+        let (name, _) = cuda(ordinal)?;
+        Ok((Device::Cuda { ordinal, or_cpu }, format!("cuda:{ordinal}, {name}")))
+    };
     match choice {
-        DeviceChoice::Cpu => Ok((Device::Cpu, "cpu".into())),
-        DeviceChoice::Auto => Ok(cuda(0).unwrap_or_else(|_| (Device::Cpu, "cpu".into()))),
-        DeviceChoice::Cuda(n) => cuda(n),
+        DeviceChoice::Auto if has_cuda_driver() => Ok(found(0, true).unwrap_or_else(|reason: Error| {
+            eprintln!("on the CPU: {reason}");
+            (Device::Cpu, "cpu".into())
+        })),
+        DeviceChoice::Auto | DeviceChoice::Cpu => Ok((Device::Cpu, "cpu".into())),
+        DeviceChoice::Cuda(n) => found(n, false),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(n: usize) -> Result<(Device, String)> {
-    match Device::new_cuda(n) {
-        Ok(device) => Ok((device, format!("cuda:{n}"))),
-        Err(e) => Err(Error::Device(format!(
+fn candle_cuda(n: usize) -> Result<candle_core::Device> {
+    candle_core::Device::new_cuda(n).map_err(|e| {
+        Error::Device(format!(
             "--device cuda:{n}: no such GPU, or its driver is missing ({e}); `nvidia-smi` lists what there is, \
              `--device cpu` works everywhere"
-        ))),
-    }
+        ))
+    })
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(n: usize) -> Result<(Device, String)> {
+fn candle_cuda(n: usize) -> Result<candle_core::Device> {
     Err(Error::Device(format!(
-        "--device cuda:{n}: this build has no CUDA; with the CUDA toolkit installed, build it with \
-         `cargo build --release --features rwf-trainer/cuda`, or use `--device cpu`"
+        "--device cuda:{n} --engine candle: this build has candle for the CPU alone; leave out `--engine candle`, use \
+         `--device cpu`, or with the CUDA toolkit installed build it with \
+         `cargo build --release --features rwf-trainer/cuda`"
     )))
 }
 
@@ -74,5 +114,23 @@ mod tests {
         assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
         assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
         assert!("gpu".parse::<DeviceChoice>().unwrap_err().contains("cuda:N"));
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_an_error_only_for_who_insists() {
+        if !has_cuda_driver() {
+            assert_eq!(device(DeviceChoice::Auto).unwrap(), (Device::Cpu, "cpu".into()));
+            let error = device(DeviceChoice::Cuda(1)).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().contains("--device cpu"), "{error}");
+        }
+    }
+
+    #[test]
+    fn candle_is_on_the_cpu_where_nobody_insists_and_this_build_has_no_other() {
+        if !cfg!(feature = "cuda") {
+            assert!(Device::Cuda { ordinal: 0, or_cpu: true }.candle().unwrap().is_cpu());
+            let error = Device::Cuda { ordinal: 2, or_cpu: false }.candle().unwrap_err().to_string();
+            assert!(error.contains("cuda:2") && error.contains("--features rwf-trainer/cuda"), "{error}");
+        }
     }
 }

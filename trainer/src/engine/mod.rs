@@ -5,19 +5,21 @@ mod adam;
 mod candle;
 #[cfg(test)]
 mod contract;
+mod cuda;
 mod deeponet;
 mod device;
+mod fallback;
 mod fused;
+mod layout;
 mod lbfgs;
 mod observation;
 
 pub use candle::CandleEngine;
+pub use cuda::{CudaEngine, cuda, has_cuda_driver};
 pub use deeponet::{DeepOnetEngine, OperatorLook, OperatorObservation, Pairs};
-pub use device::{DeviceChoice, device};
+pub use device::{Device, DeviceChoice, device};
 pub use fused::{Combination, FusedEngine, JetObservation, MAX_ORDER, Plan, Wanted, peak};
 pub use observation::{Observation, Samples};
-
-use candle_core::Device;
 
 use crate::{
     error::{Error, Result},
@@ -32,11 +34,15 @@ pub enum EngineChoice {
     Auto,
     /// Hand-written passes on the CPU
     Fused,
+    /// Hand-written kernels on a CUDA GPU
+    Cuda,
     /// candle's autograd, on any device
     Candle,
 }
 
 /// The engine of `choice` for `network` with these trained numbers on `device`.
+///
+/// On a GPU that nobody insists on, what fails there goes on on the CPU, which is said once.
 ///
 /// # Errors
 /// [`Error::Config`] when the engine does not run on the device, and those of the engine.
@@ -46,14 +52,24 @@ pub fn engine(
     parameters: &[Parameter],
     device: &Device,
 ) -> Result<Box<dyn Engine>> {
-    match (choice, device.is_cpu()) {
-        (EngineChoice::Auto | EngineChoice::Fused, true) => Ok(Box::new(FusedEngine::new(network, parameters)?)),
-        (EngineChoice::Fused, false) => Err(Error::Config {
-            field: "--engine".into(),
-            message: "found fused on a GPU, expected `--device cpu` with it, or `--engine candle`".into(),
-        }),
-        (EngineChoice::Candle, _) | (EngineChoice::Auto, false) => {
-            Ok(Box::new(CandleEngine::new(network, parameters, device)?))
+    let wrong = |message: &str| Err(Error::Config { field: "--engine".into(), message: message.into() });
+    match (choice, *device) {
+        (EngineChoice::Candle, device) => Ok(Box::new(CandleEngine::new(network, parameters, &device.candle()?)?)),
+        (EngineChoice::Auto | EngineChoice::Fused, Device::Cpu)
+        | (EngineChoice::Fused, Device::Cuda { or_cpu: true, .. }) => {
+            Ok(Box::new(FusedEngine::new(network, parameters)?))
+        }
+        (EngineChoice::Fused, Device::Cuda { .. }) => {
+            wrong("found fused on a GPU, expected `--device cpu` with it, or `--engine cuda`")
+        }
+        (EngineChoice::Cuda, Device::Cpu) => {
+            wrong("found cuda on the CPU, expected a GPU: `--device cuda` says what is missing for one")
+        }
+        (EngineChoice::Auto, Device::Cuda { ordinal, or_cpu: true }) => {
+            fallback::engine(network, parameters, || CudaEngine::new(network, parameters, ordinal))
+        }
+        (EngineChoice::Auto | EngineChoice::Cuda, Device::Cuda { ordinal, .. }) => {
+            Ok(Box::new(CudaEngine::new(network, parameters, ordinal)?))
         }
     }
 }
@@ -70,7 +86,9 @@ pub fn engine_of(
 ) -> Result<Box<dyn Engine>> {
     match networks {
         Networks::One(network) => engine(choice, network, parameters, device),
-        Networks::Operator(deeponet) if choice != EngineChoice::Candle && device.is_cpu() => {
+        Networks::Operator(deeponet)
+            if matches!(choice, EngineChoice::Auto | EngineChoice::Fused) && device.may_be_cpu() =>
+        {
             Ok(Box::new(DeepOnetEngine::new(deeponet, parameters)?))
         }
         Networks::Operator(_) => Err(Error::Config {
@@ -263,6 +281,19 @@ pub trait Engine {
     fn step(&mut self, batch: Batch<'_>, loss: Loss, adam: &AdamStep) -> Result<StepReport> {
         let loss = self.observe_batch(batch, loss, 1.0)?;
         Ok(StepReport { loss, gradient_norm: self.update(adam)? })
+    }
+
+    /// Steps that [`Engine::steps`] takes at once to advantage.
+    fn steps_together(&self) -> usize {
+        1
+    }
+
+    /// [`Engine::step`] for each of these batches with its `adam`; an engine on a GPU is asked once and answers once.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn steps(&mut self, batches: &[Batch<'_>], loss: Loss, adam: &[AdamStep]) -> Result<Vec<StepReport>> {
+        batches.iter().zip(adam).map(|(&batch, adam)| self.step(batch, loss, adam)).collect()
     }
 
     /// Normalised values at normalised points, `[n, inputs] -> [n, outputs]`, by the code that trains.

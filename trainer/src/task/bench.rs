@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use candle_core::Device;
-
 use crate::{
-    engine::{AdamStep, Batch, Engine, EngineChoice, FusedEngine, JetObservation, Loss, Plan, Wanted, engine, peak},
+    engine::{
+        AdamStep, Batch, Device, Engine, EngineChoice, FusedEngine, JetObservation, Loss, Plan, Wanted, engine, peak,
+    },
     error::Result,
     network::{ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameterization},
     rng::Rng,
@@ -112,7 +112,8 @@ impl Case {
         products.sum::<f64>() * (rows * self.points) as f64
     }
 
-    /// Times every engine and parameterization in turn, round by round, for about `seconds` each.
+    /// Times every engine and parameterization in turn, round by round, for about `seconds` each, beside the best rates of
+    /// processor and GPU in 10^9 operations a second.
     ///
     /// # Errors
     /// Those of the engines.
@@ -122,7 +123,7 @@ impl Case {
         parameterizations: &[Parameterization],
         threads: usize,
         seconds: f64,
-        best_rate: f64,
+        (best_rate, gpu_rate): (f64, f64),
     ) -> Result<Vec<Timing>> {
         let mut rng = Rng::new(0).stream("bench");
         let mut draw = |n: usize| (0..n).map(|_| rng.symmetric(1.0) as f32).collect::<Vec<f32>>();
@@ -133,14 +134,16 @@ impl Case {
             let (network, start) = Network::new(&config, self.inputs, self.outputs, &mut Rng::new(0))?;
             let gflop = 1e-9 * self.operations(&network);
             for &choice in engines {
+                let on_gpu = choice == EngineChoice::Cuda;
+                let device = if on_gpu { Device::Cuda { ordinal: 0, or_cpu: false } } else { Device::Cpu };
                 let engine = match (self.residual, choice) {
                     (false, _) => {
-                        let mut engine = engine(choice, &network, &start, &Device::Cpu)?;
+                        let mut engine = engine(choice, &network, &start, &device)?;
                         engine.load(&x, &y)?;
                         Runner::Samples(engine)
                     }
                     // Derivatives by coordinates are the fused engine's alone.
-                    (true, EngineChoice::Candle) => continue,
+                    (true, EngineChoice::Candle | EngineChoice::Cuda) => continue,
                     (true, _) => Runner::burgers(FusedEngine::new(&network, &start)?)?,
                 };
                 let timing = Timing {
@@ -152,7 +155,7 @@ impl Case {
                     min_ms: 0.0,
                     steps: 0,
                     gflop,
-                    bound_ms: 1e3 * gflop / best_rate,
+                    bound_ms: 1e3 * gflop / if on_gpu { gpu_rate } else { best_rate },
                 };
                 runs.push((timing, engine, Vec::new()));
             }
@@ -168,8 +171,8 @@ impl Case {
             n += 1;
             for (_, engine, times) in &mut runs {
                 let clock = Instant::now();
-                engine.step(&x, &adam(n))?;
-                times.push(1e3 * clock.elapsed().as_secs_f64());
+                let steps = engine.step(&x, &adam(n))?;
+                times.push(1e3 * clock.elapsed().as_secs_f64() / steps as f64);
             }
         }
         let finish = |(mut timing, _, mut times): (Timing, _, Vec<f64>)| {
@@ -220,12 +223,18 @@ impl Runner {
         }
     }
 
-    fn step(&mut self, x: &[f32], adam: &AdamStep) -> Result<()> {
+    /// As many steps as the engine takes at once; their number.
+    fn step(&mut self, x: &[f32], adam: &AdamStep) -> Result<usize> {
         match self {
-            Self::Samples(engine) => engine.step(Batch::Full, Loss::MeanSquaredError, adam).map(drop),
+            Self::Samples(engine) => {
+                let count = engine.steps_together();
+                engine.steps(&vec![Batch::Full; count], Loss::MeanSquaredError, &vec![*adam; count])?;
+                Ok(count)
+            }
             Self::Burgers { engine, plan, residual } => {
                 engine.observe_jets(plan, x, residual, 2.0 / x.len() as f64, &mut [])?;
-                engine.update(adam).map(drop)
+                engine.update(adam)?;
+                Ok(1)
             }
         }
     }

@@ -12,7 +12,7 @@ pub use super::observed::Place;
 use super::observed::{self, Findings, Measurement, Observed, Subject};
 use crate::{
     config::{self, RunConfig},
-    engine::Engine,
+    engine::{Engine, Loss},
     error::{Error, Result},
     evaluate::Evaluator,
     export::Description,
@@ -224,6 +224,10 @@ impl Observed for Fit {
 
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
         self.batches.gather(engine, step)
+    }
+
+    fn loaded(&mut self) -> Option<(&mut Batches, Loss)> {
+        Some((&mut self.batches, Loss::MeanSquaredError))
     }
 
     fn columns(&self) -> Vec<String> {

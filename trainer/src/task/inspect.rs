@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
 use image::RgbImage;
 
 use super::fit::{network_units, open_checkpoint};
@@ -11,7 +10,7 @@ use crate::{
         factors::{LayerFactors, factors, weight_change},
         tangent::{spectrum, tangent_kernel},
     },
-    engine::{Batch, EngineChoice, Loss, engine},
+    engine::{Batch, Device, EngineChoice, Loss, engine},
     error::{Error, Result},
     network::{Network, Parameter},
     plot::{Chart, Line, Spacing, Stroke, mosaic},

@@ -16,7 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candle_core::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -28,7 +27,7 @@ use super::{
 use crate::{
     certificate::sha256,
     config::{self, RunConfig},
-    engine::{Engine, EngineChoice, engine},
+    engine::{Device, Engine, EngineChoice, engine},
     error::{Error, Result},
     export::{self, Description},
     file::write_atomically,

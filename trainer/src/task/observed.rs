@@ -31,12 +31,11 @@ use std::{
     time::Instant,
 };
 
-use candle_core::Device;
 use rwf_runtime::{Model, Operator, format::Activation, operator::is_operator};
 
 use crate::{
     config::{RunConfig, SignalRecord},
-    engine::{Engine, EngineChoice, StepReport, engine_of},
+    engine::{Device, Engine, EngineChoice, Loss, StepReport, engine_of},
     error::{Error, Result},
     evaluate::Evaluator,
     export::{self, Description},
@@ -46,7 +45,7 @@ use crate::{
     plot::{self, CurvePoint},
     rng::Rng,
     train::{
-        self, Checkpoint, Evaluation, Measured, Objective, Outcome, Progress, RunFolder, Score, Stop,
+        self, Batches, Checkpoint, Evaluation, Measured, Objective, Outcome, Progress, RunFolder, Score, Stop,
         run_folder::MetricsLog,
     },
 };
@@ -86,6 +85,11 @@ pub trait Observed: Sized {
     /// # Errors
     /// Those of the engine.
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64>;
+
+    /// What is loaded, as [`Objective::loaded`].
+    fn loaded(&mut self) -> Option<(&mut Batches, Loss)> {
+        None
+    }
 
     /// One step of L-BFGS, as [`Objective::settle`].
     ///
@@ -437,6 +441,10 @@ impl<T: Observed> Watch<T> {
 }
 
 impl<T: Observed> Objective for Watch<T> {
+    fn loaded(&mut self) -> Option<(&mut Batches, Loss)> {
+        self.task.loaded()
+    }
+
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
         self.task.gather(engine, step)
     }

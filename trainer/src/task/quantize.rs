@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use candle_core::Device;
 use rwf_runtime::{
     IntegerModel, Model,
     format::{MathBackend, Precision},
@@ -14,7 +13,7 @@ use super::{
     reopen::{Found, Reopened, reopen},
 };
 use crate::{
-    engine::{EngineChoice, engine},
+    engine::{Device, EngineChoice, engine},
     error::Result,
     export,
     file::write_atomically,

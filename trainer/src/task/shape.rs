@@ -442,6 +442,10 @@ impl Observed for Shape {
         }
     }
 
+    fn loaded(&mut self) -> Option<(&mut Batches, Loss)> {
+        (self.record.kind == ShapeKind::Occupancy).then_some((&mut self.batches, Loss::BinaryCrossEntropy))
+    }
+
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
         let indices = self.batches.indices(step);
         if self.record.kind == ShapeKind::Occupancy {

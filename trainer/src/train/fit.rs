@@ -1,6 +1,9 @@
 //! The one loop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{Batches, Progress, Score};
 use crate::{
@@ -23,6 +26,12 @@ pub trait Objective {
     /// # Errors
     /// Those of the engine; training ends with them.
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64>;
+
+    /// The batches of loaded samples whose loss is all that [`Objective::gather`] gathers, where that is so: an engine
+    /// may then take many steps at once.
+    fn loaded(&mut self) -> Option<(&mut Batches, Loss)> {
+        None
+    }
 
     /// One step of L-BFGS on a loss that stays the same, where the plan has such steps; nothing where there is no lower
     /// place.
@@ -127,12 +136,18 @@ pub fn fit(
     let mut score = None;
     let mut step = from;
     let all = plan.all_steps();
+    // Steps the engine has done already.
+    let mut done = VecDeque::new();
     while step < all {
         let adam_goes_on = step < plan.steps;
         // L-BFGS finds its own length of a step.
-        let learning_rate =
-            if adam_goes_on { plan.learning_rate * plan.schedule.factor(step + 1, plan.steps) } else { 0.0 };
-        let report = if adam_goes_on {
+        let learning_rate = if adam_goes_on { rate(plan, step + 1) } else { 0.0 };
+        if adam_goes_on && done.is_empty() {
+            done.extend(together(engine, plan, step, objective)?);
+        }
+        let report = if let Some(report) = done.pop_front() {
+            Some(report)
+        } else if adam_goes_on {
             let loss = objective.gather(engine, step + 1)?;
             Some(StepReport { loss, gradient_norm: engine.update(&adam(plan, learning_rate, step + 1))? })
         } else {
@@ -154,7 +169,8 @@ pub fn fit(
         }
         progress.update(step, smoothed, score);
 
-        let stopping = interrupt.load(Ordering::Relaxed);
+        // The engine stands where its last step is.
+        let stopping = done.is_empty() && interrupt.load(Ordering::Relaxed);
         if stopping || step.is_multiple_of(plan.evaluate_every) || step == plan.steps || step == all {
             let at = Evaluation { step, learning_rate, loss, gradient_norm };
             let measured = objective.evaluate(engine, at)?;
@@ -172,6 +188,28 @@ pub fn fit(
     }
     progress.finish();
     Ok(Outcome { step, stop: Stop::Steps })
+}
+
+/// The learning rate of `step`, from 1.
+fn rate(plan: &TrainingConfig, step: u64) -> f64 {
+    plan.learning_rate * plan.schedule.factor(step, plan.steps)
+}
+
+/// The steps behind `step` that the engine takes at once, up to the next measurement; none where it takes one at a time.
+fn together(
+    engine: &mut dyn Engine,
+    plan: &TrainingConfig,
+    step: u64,
+    objective: &mut dyn Objective,
+) -> Result<Vec<StepReport>> {
+    let to_measurement = plan.evaluate_every - step % plan.evaluate_every;
+    let count = (engine.steps_together() as u64).min(to_measurement).min(plan.steps - step);
+    let Some((batches, loss)) = objective.loaded().filter(|_| count > 1) else { return Ok(Vec::new()) };
+    let steps = step + 1..=step + count;
+    let indices: Vec<Option<Vec<u32>>> = steps.clone().map(|s| batches.indices(s).map(<[u32]>::to_vec)).collect();
+    let batches: Vec<Batch<'_>> = indices.iter().map(|i| i.as_deref().map_or(Batch::Full, Batch::Indices)).collect();
+    let adam: Vec<AdamStep> = steps.map(|s| adam(plan, rate(plan, s), s)).collect();
+    engine.steps(&batches, loss, &adam)
 }
 
 fn adam(plan: &TrainingConfig, learning_rate: f64, step: u64) -> AdamStep {

@@ -1,10 +1,10 @@
 //! From trained numbers to dense layers, and dense gradients back to trained numbers, in place.
 
-use super::{
-    layout::Slot,
-    panel::{PANEL, Row, pack, pack_transposed, padded, panels},
+use super::panel::{PANEL, Row, pack, pack_transposed, padded, panels};
+use crate::{
+    engine::layout::Slot,
+    network::{DenseSpec, Parameterization, Per, Scale},
 };
-use crate::network::{DenseSpec, Parameterization, Per, Scale};
 
 /// A dense layer in f32.
 #[derive(Debug, Clone)]

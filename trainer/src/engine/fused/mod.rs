@@ -7,7 +7,6 @@ mod descent;
 mod factors;
 mod jet;
 mod kernel;
-mod layout;
 mod linear;
 mod optimizer;
 mod panel;
@@ -32,13 +31,14 @@ use rayon::prelude::*;
 
 use self::{
     factors::Dense,
-    layout::Layout,
     linear::{Place, add_to, places},
     panel::{PANEL, Row},
     tile::{Frequencies, Net, Tile},
     update::Layers,
 };
-use super::{AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, pieces, whole_groups};
+use super::{
+    AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, layout::Layout, pieces, whole_groups,
+};
 use crate::{
     error::Result,
     network::{DenseNetwork, DenseSpec, HostDense, Network, Parameter},

@@ -1,8 +1,8 @@
 //! What is trained moves: gradients pulled back, Adam, dense layers made anew, a thread a share of the layers.
 
-use super::{factors::Dense, layout::Slot, optimizer};
+use super::{factors::Dense, optimizer};
 use crate::{
-    engine::AdamStep,
+    engine::{AdamStep, layout::Slot},
     network::{DenseSpec, Network},
 };
 

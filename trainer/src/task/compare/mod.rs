@@ -18,8 +18,6 @@ use std::{
 };
 
 use ::image::RgbImage;
-use candle_core::Device;
-
 pub use ct::CtOptions;
 pub use image::ImageOptions;
 pub use operator::OperatorOptions;
@@ -31,7 +29,7 @@ pub use shape::ShapeOptions;
 use crate::{
     compare::{Block, Choice, LAST, Observe, Problem, Record, Report, Results, Runner, Trial},
     config::{Optimizer, TrainingConfig},
-    engine::EngineChoice,
+    engine::{Device, EngineChoice},
     error::{Error, Result},
     file::write_atomically,
     network::Parameterization,
@@ -138,7 +136,7 @@ pub fn run(
         folder: options.folder.clone(),
         jobs,
         engine: options.engine,
-        device: device.clone(),
+        device: *device,
         device_name: device_name.to_owned(),
         interrupt,
         quiet,

@@ -34,7 +34,8 @@ fn every_operator_learns_and_is_measured_alike_by_engine_and_runtime() {
             let mut task = Operator::open(&config).unwrap();
             let normalization = task.subject.normalization.clone();
             let (networks, parameters) = networks(&config, &normalization).unwrap();
-            let mut engine = engine_of(EngineChoice::Auto, &networks, &parameters, &candle_core::Device::Cpu).unwrap();
+            let mut engine =
+                engine_of(EngineChoice::Auto, &networks, &parameters, &crate::engine::Device::Cpu).unwrap();
             let mut losses = Vec::new();
             for step in 1..=30 {
                 losses.push(task.gather(engine.as_mut(), step).unwrap());

@@ -19,7 +19,7 @@ fn open(name: &str, own: &str) -> (RunConfig<PdeConfig>, Pde) {
 
 fn engine_of(config: &RunConfig<PdeConfig>, pde: &Pde) -> Box<dyn Engine> {
     let (network, parameters) = start(config, &pde.subject.normalization).unwrap();
-    engine(EngineChoice::Fused, &network, &parameters, &candle_core::Device::Cpu).unwrap()
+    engine(EngineChoice::Fused, &network, &parameters, &crate::engine::Device::Cpu).unwrap()
 }
 
 #[test]
@@ -117,7 +117,7 @@ impl Runs {
     }
 
     fn run(&self, request: Request<Pde>) -> Report<Solved> {
-        let place = observed::Place { engine: EngineChoice::Fused, device: &candle_core::Device::Cpu, name: "cpu" };
+        let place = observed::Place { engine: EngineChoice::Fused, device: &crate::engine::Device::Cpu, name: "cpu" };
         observed::run(request, place, &AtomicBool::new(false), true).unwrap()
     }
 }

@@ -1,13 +1,12 @@
 use std::{path::Path, sync::atomic::AtomicBool};
 
-use candle_core::Device;
 use rwf_runtime::Model;
 use toml::Table;
 
 use super::*;
 use crate::{
     config,
-    engine::EngineChoice,
+    engine::{Device, EngineChoice},
     evaluate::evaluate,
     signal::views::{Scene, SceneOptions},
     task::observed::{Place, Report, Request, run},

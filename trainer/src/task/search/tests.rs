@@ -2,10 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use candle_core::Device;
-
 use super::*;
-use crate::{engine::EngineChoice, evaluate};
+use crate::{
+    engine::{Device, EngineChoice},
+    evaluate,
+};
 
 const CPU: Device = Device::Cpu;
 

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -13,7 +12,7 @@ use super::{Candidate, Goal};
 use crate::{
     config::{self, RunConfig},
     cost::Cost,
-    engine::{Engine, EngineChoice, engine},
+    engine::{Device, Engine, EngineChoice, engine},
     error::{Error, Result},
     evaluate,
     network::{Network, Parameter},

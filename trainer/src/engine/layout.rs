@@ -26,7 +26,7 @@ impl Slot {
     }
 }
 
-/// All tensors in the order of [`Engine::parameters`](crate::engine::Engine::parameters).
+/// All tensors in the order of [`Engine::parameters`](super::Engine::parameters).
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     /// One per dense layer, encoders first.

@@ -1,0 +1,186 @@
+// A matrix product by one block: chunks of both factors go through shared memory, twice buffered, and every thread
+// keeps a small square of sums in registers. Exact f32 fused multiply-adds, each sum in the order of k.
+
+// Rows of a chunk.
+constexpr int CHUNK = 16;
+// Between rows of a chunk in shared memory, so that transposing does not meet the same banks.
+constexpr int GAP = 4;
+
+// Side of the squares an extent is cut into: a power of two, or what wastes least.
+constexpr int side(int n)
+{
+    if (n <= 128) {
+        int s = 4;
+        while (s < n)
+            s *= 2;
+        return s;
+    }
+    int best = 128;
+    for (int s = 64; s >= 32; s /= 2)
+        if ((n + s - 1) / s * s < (n + best - 1) / best * best)
+            best = s;
+    return best;
+}
+
+// How the threads share a square of sums: each has TM by TN of them.
+template <int BM, int BN>
+struct Share {
+    static constexpr int each = BM * BN > THREADS ? BM * BN / THREADS : 1;
+    static constexpr int TN0 = each >= 32 ? 8 : each >= 8 ? 4 : each >= 4 ? 2 : each;
+    static constexpr int TN = TN0 < BN ? TN0 : BN;
+    static constexpr int TM = each / TN;
+    static constexpr int columns = BN / TN;
+    static constexpr int rows = BM / TM;
+    static_assert(each <= 64 && TM >= 1 && TM <= BM, "a thread's sums fit its registers");
+};
+
+// Where a thread's i-th line of T lies in a side of S: fours, so that neighbours read neighbouring fours.
+template <int T, int S>
+inline int line(int thread, int i)
+{
+    return T > 4 ? i / 4 * (S / (T / 4)) + 4 * thread + i % 4 : T * thread + i;
+}
+
+// One factor's way into shared memory, [CHUNK, S + GAP]. It lies [K, EXTENT], or [EXTENT, K] where it is ACROSS.
+template <int S, int EXTENT, int K, bool ACROSS>
+struct Stage {
+    static constexpr int quads = CHUNK * S / 4;
+    static constexpr int each = (quads + THREADS - 1) / THREADS;
+    Row<4> held[each];
+
+    void fetch(const float* from, int stride, int first, int k)
+    {
+#pragma unroll
+        for (int e = 0; e < each; ++e) {
+            const int q = threadIdx.x + e * THREADS;
+            const int m = ACROSS ? q / (CHUNK / 4) : q % (S / 4) * 4;
+            const int c = ACROSS ? q % (CHUNK / 4) * 4 : q / (S / 4);
+            const bool inside = q < quads && first + m < EXTENT && k + c < K;
+            const float* at = from + (ACROSS ? (first + m) * stride + k + c : (k + c) * stride + first + m);
+            held[e] = inside ? load<4>(at) : Row<4>{};
+        }
+    }
+
+    void put(float* room) const
+    {
+#pragma unroll
+        for (int e = 0; e < each; ++e) {
+            const int q = threadIdx.x + e * THREADS;
+            if (q < quads) {
+                if (ACROSS) {
+                    const int m = q / (CHUNK / 4), c = q % (CHUNK / 4) * 4;
+                    for (int i = 0; i < 4; ++i)
+                        room[(c + i) * (S + GAP) + m] = held[e].v[i];
+                } else {
+                    store(room + q / (S / 4) * (S + GAP) + q % (S / 4) * 4, held[e]);
+                }
+            }
+        }
+    }
+};
+
+// Floats of shared memory a product takes at most.
+constexpr int STAGE = 2 * CHUNK * 2 * (128 + GAP);
+
+// T neighbouring lines of a row in shared memory.
+template <int T, int S>
+inline void lines(const float* row, int thread, float (&out)[T])
+{
+    constexpr int W = T < 4 ? T : 4;
+#pragma unroll
+    for (int i = 0; i < T; i += W) {
+        const Row<W> some = load<W>(row + line<T, S>(thread, i));
+        for (int j = 0; j < W; ++j)
+            out[i + j] = some.v[j];
+    }
+}
+
+// Hands Σ over k of a(k, m)·b(k, n) to `each(m, n, row of neighbouring n)`, for all m < M and n < N. Factors lie
+// [K, M] and [K, N], or [M, K] and [N, K] where they are ACROSS; a second factor that is in shared memory already is
+// read there (DIRECT). All threads take part, and afterwards what `each` wrote may be read.
+template <int M, int N, int K, bool ACROSS, bool DIRECT, class Each>
+inline void product(const float* a, int a_stride, const float* b, int b_stride, float* stage, Each each)
+{
+    constexpr int BM = side(M), BN = side(N), STEP = K < CHUNK ? K : CHUNK;
+    using S = Share<BM, BN>;
+    constexpr int W = S::TN < 4 ? S::TN : 4;
+    constexpr int A_ROOM = CHUNK * (BM + GAP), B_ROOM = CHUNK * (BN + GAP);
+    static_assert(2 * (A_ROOM + B_ROOM) <= STAGE, "chunks fit");
+    static_assert(M % 4 == 0 && N % 4 == 0 && K % 4 == 0, "widths are padded");
+    // A warp takes 4 by 8 neighbours where there are as many: it reads the fewest different numbers.
+    constexpr bool SQUARE = S::rows % 4 == 0 && S::columns % 8 == 0 && S::rows * S::columns >= 32;
+    const int t = threadIdx.x, warp = t / 32, lane = t % 32;
+    const int r = SQUARE ? warp / (S::columns / 8) * 4 + lane / 8 : t / S::columns;
+    const int c = SQUARE ? warp % (S::columns / 8) * 8 + lane % 8 : t % S::columns;
+    const bool active = S::rows * S::columns == THREADS || t < S::rows * S::columns;
+    float* const b_stage = stage + 2 * A_ROOM;
+#pragma unroll 1
+    for (int m0 = 0; m0 < M; m0 += BM) {
+#pragma unroll 1
+        for (int n0 = 0; n0 < N; n0 += BN) {
+            float sum[S::TM][S::TN] = {};
+            Stage<BM, M, K, ACROSS> a_way;
+            Stage<BN, N, K, ACROSS> b_way;
+            a_way.fetch(a, a_stride, m0, 0);
+            a_way.put(stage);
+            if (!DIRECT) {
+                b_way.fetch(b, b_stride, n0, 0);
+                b_way.put(b_stage);
+            }
+            __syncthreads();
+            int now = 0;
+#pragma unroll 1
+            for (int k = 0; k < K; k += STEP) {
+                const bool more = k + STEP < K;
+                if (more) {
+                    a_way.fetch(a, a_stride, m0, k + STEP);
+                    if (!DIRECT)
+                        b_way.fetch(b, b_stride, n0, k + STEP);
+                }
+                if (active) {
+                    const float* const a_row = stage + now * A_ROOM;
+                    const float* const b_row = DIRECT ? b + k * b_stride + n0 : b_stage + now * B_ROOM;
+                    const int b_gap = DIRECT ? b_stride : BN + GAP;
+                    const int steps = K % STEP == 0 ? STEP : K - k < STEP ? K - k : STEP;
+#pragma unroll 2
+                    for (int s = 0; s < STEP; ++s) {
+                        if (K % STEP == 0 || s < steps) {
+                            float left[S::TM], right[S::TN];
+                            lines<S::TM, BM>(a_row + s * (BM + GAP), r, left);
+                            lines<S::TN, BN>(b_row + s * b_gap, c, right);
+#pragma unroll
+                            for (int i = 0; i < S::TM; ++i)
+#pragma unroll
+                                for (int j = 0; j < S::TN; ++j)
+                                    sum[i][j] = fmaf(left[i], right[j], sum[i][j]);
+                        }
+                    }
+                }
+                now ^= 1;
+                if (more) {
+                    a_way.put(stage + now * A_ROOM);
+                    if (!DIRECT)
+                        b_way.put(b_stage + now * B_ROOM);
+                }
+                __syncthreads();
+            }
+            if (active) {
+#pragma unroll
+                for (int i = 0; i < S::TM; ++i) {
+                    const int m = m0 + line<S::TM, BM>(r, i);
+#pragma unroll
+                    for (int j = 0; j < S::TN; j += W) {
+                        const int n = n0 + line<S::TN, BN>(c, j);
+                        if ((M % BM == 0 || m < M) && (N % BN == 0 || n < N)) {
+                            Row<W> row;
+                            for (int q = 0; q < W; ++q)
+                                row.v[q] = sum[i][j + q];
+                            each(m, n, row);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    __syncthreads();
+}

@@ -1,0 +1,123 @@
+//! The source of the kernels, with a network's sizes as definitions.
+
+use std::fmt::Write;
+
+use rwf_runtime::format::Activation;
+
+use super::{
+    plan::{STAGE, Shape, THREADS},
+    sizes::Sizes,
+};
+use crate::network::{Parameterization, Per, Scale};
+
+/// What a pass over points is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Values,
+    SquaredError,
+    CrossEntropy,
+    Cotangents,
+}
+
+impl Mode {
+    const ALL: [Self; 4] = [Self::Values, Self::SquaredError, Self::CrossEntropy, Self::Cotangents];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Values => "VALUES",
+            Self::SquaredError => "SQUARED_ERROR",
+            Self::CrossEntropy => "CROSS_ENTROPY",
+            Self::Cotangents => "COTANGENTS",
+        }
+    }
+}
+
+const PARAMETERIZATIONS: [&str; 6] =
+    ["PLAIN", "SLOPE_PER_LAYER", "SLOPE_PER_NEURON", "WEIGHT_NORM", "LOG_SCALE", "DIRECT_SCALE"];
+
+fn word(parameterization: Parameterization) -> &'static str {
+    match parameterization {
+        Parameterization::Plain => "PLAIN",
+        Parameterization::AdaptiveActivation { per: Per::Layer } => "SLOPE_PER_LAYER",
+        Parameterization::AdaptiveActivation { per: Per::Neuron } => "SLOPE_PER_NEURON",
+        Parameterization::WeightNorm => "WEIGHT_NORM",
+        Parameterization::RandomWeightFactorization { scale: Scale::Log, .. } => "LOG_SCALE",
+        Parameterization::RandomWeightFactorization { scale: Scale::Direct, .. } => "DIRECT_SCALE",
+    }
+}
+
+/// A file of the source; errors of the compiler name it.
+type File = (&'static str, &'static str);
+
+macro_rules! files {
+    ($($name:literal),*) => { &[$(($name, include_str!(concat!("kernels/", $name)))),*] };
+}
+
+const TILE: &[File] = files!("layout.cu", "sum.cu", "activation.cu", "mapping.cu", "product.cu", "tile.cu");
+const PARAMETERS: &[File] = files!("layout.cu", "sum.cu", "trained.cu", "factors.cu", "optimizer.cu");
+
+/// The kernel of points, for tiles of this shape.
+pub(super) fn tile(sizes: &Sizes, shape: Shape) -> String {
+    let mut source = widths(sizes);
+    let numbers = [
+        ("TILE", shape.tile),
+        ("RESIDENT", shape.resident),
+        ("KEPT_SHARED", usize::from(shape.kept_shared)),
+        ("INPUTS", sizes.inputs),
+        ("RAW", sizes.raw),
+        ("FREQUENCIES", sizes.frequencies),
+        ("HOST_KEPT_ROWS", sizes.kept_rows()),
+        ("HOST_STAGE", STAGE),
+    ];
+    numbers.iter().for_each(|(name, value)| define(&mut source, name, value));
+    for (value, kind) in Activation::ALL.iter().enumerate() {
+        define(&mut source, &kind.name().to_uppercase(), value);
+    }
+    Mode::ALL.iter().for_each(|mode| define(&mut source, mode.name(), *mode as usize));
+    let kinds = [
+        ("ACTIVATION", sizes.activation),
+        ("GATE_ACTIVATION", sizes.gate.unwrap_or(sizes.activation)),
+        ("OUTPUT_ACTIVATION", sizes.output_activation),
+    ];
+    kinds.iter().for_each(|(name, kind)| define(&mut source, name, kind.name().to_uppercase()));
+    append(source, TILE)
+}
+
+/// The kernels of trained numbers.
+pub(super) fn parameters(sizes: &Sizes, trained: usize) -> String {
+    let mut source = widths(sizes);
+    for (value, name) in PARAMETERIZATIONS.iter().enumerate() {
+        define(&mut source, name, value);
+    }
+    define(&mut source, "PARAMETERIZATION", word(sizes.parameterization));
+    define(&mut source, "HOST_TRAINED", trained);
+    let gains: Vec<String> = sizes.gains.iter().map(|g| format!("{g:e}f")).collect();
+    define(&mut source, "GAINS", gains.join(", "));
+    append(source, PARAMETERS)
+}
+
+fn widths(sizes: &Sizes) -> String {
+    let mut source = String::new();
+    let numbers = [
+        ("THREADS", THREADS),
+        ("FEATURES", sizes.features),
+        ("HIDDEN", sizes.hidden),
+        ("DEPTH", sizes.depth),
+        ("OUTPUTS", sizes.outputs),
+        ("GATE", usize::from(sizes.gate.is_some())),
+        ("HOST_DENSE", sizes.dense()),
+    ];
+    numbers.iter().for_each(|(name, value)| define(&mut source, name, value));
+    source
+}
+
+fn define(source: &mut String, name: &str, value: impl std::fmt::Display) {
+    writeln!(source, "#define {name} {value}").expect("strings take all");
+}
+
+fn append(mut source: String, files: &[File]) -> String {
+    for (name, text) in files {
+        writeln!(source, "#line 1 \"{name}\"\n{text}").expect("strings take all");
+    }
+    source
+}
