@@ -24,6 +24,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let bytes = read(&args.model)?;
+    if let Ok(packed) = std::fs::metadata(&args.model).map(|m| m.len()).map(|n| n as usize)
+        && packed != bytes.len()
+    {
+        println!("packed         {packed} bytes, {:.1} % less", 100.0 * (1.0 - packed as f64 / bytes.len() as f64));
+    }
     if is_operator(&bytes) {
         let operator = open_operator(&args.model, &bytes)?;
         print_operator(&operator, bytes.len());

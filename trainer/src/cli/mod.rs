@@ -8,6 +8,7 @@ mod demo;
 mod eval;
 mod export;
 mod fit;
+mod frontier;
 mod import;
 mod info;
 mod inspect;
@@ -64,6 +65,7 @@ enum Command {
     Certify(certify::Args),
     Verify(verify::Args),
     Race(race::Args),
+    Frontier(frontier::Args),
     Merge(merge::Args),
     Compare(Box<compare::Args>),
     Render(Box<render::Args>),
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Certify(args) => certify::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Race(args) => race::run(&args),
+        Command::Frontier(args) => frontier::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Render(args) => render::run(*args),
         Command::Ct(args) => ct::run(*args),

@@ -3,10 +3,12 @@
 
 mod file;
 mod grid;
+mod ration;
 pub mod tune;
 
 pub use file::{model, unpack};
 pub use grid::{Grid, grid};
+pub use ration::{Ration, mixed};
 use rwf_runtime::{
     IntegerModel, Model,
     format::{Activation, Layer, Mapping, Precision},
@@ -24,9 +26,6 @@ use crate::{
 
 /// Calibration points; ranges and the choice of widths come from them.
 pub const CALIBRATION: usize = 1024;
-/// Error that `mixed` may add, as root mean square over the range of the signal's float version.
-const MIXED_BUDGET: f64 = 0.005;
-
 /// Which integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
@@ -148,31 +147,10 @@ pub fn bits(
     points: &[f32],
     float: &[u8],
 ) -> Result<Vec<Bits>> {
-    let count = narrow_layers(dense);
-    let Width::All(bits) = width else {
-        let float = load(float)?;
-        let mut chosen = vec![Bits::Sixteen; count];
-        // The layer with most weights has most to gain.
-        let mut order: Vec<usize> = (0..count).collect();
-        let first = usize::from(dense.architecture.mapping == Mapping::None);
-        let weights: Vec<usize> =
-            dense.layers[first..].iter().chain(dense.encoders.first()).map(|l| l.kernel.len()).collect();
-        order.sort_by_key(|&n| std::cmp::Reverse(weights[n]));
-        for n in order {
-            for bits in Bits::ALL {
-                let before = chosen[n];
-                chosen[n] = bits;
-                let Ok(bytes) = model(dense, description, &chosen, points) else { continue };
-                let integer = IntegerModel::new(&bytes).map_err(refused)?;
-                if bits == Bits::Sixteen || added(&float, &integer, points).rms <= MIXED_BUDGET {
-                    break;
-                }
-                chosen[n] = before;
-            }
-        }
-        return Ok(chosen);
-    };
-    Ok(vec![bits; count])
+    match width {
+        Width::All(bits) => Ok(vec![bits; narrow_layers(dense)]),
+        Width::Mixed => mixed(dense, description, points, float, Ration::default()),
+    }
 }
 
 fn load(bytes: &[u8]) -> Result<Model<'_>> {

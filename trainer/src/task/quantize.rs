@@ -19,7 +19,7 @@ use crate::{
     file::write_atomically,
     fold::fold_with_head,
     network::{Network, Parameter},
-    quantize::{self, Added, Width, refused, tune},
+    quantize::{self, Added, Ration, Width, refused, tune},
     train::{Checkpoint, Progress},
 };
 
@@ -38,13 +38,13 @@ pub struct Report {
     pub untuned: Added,
 }
 
-/// Writes the checkpoint at `from` to `out` in integers of `width`, after `steps` of fine-tuning where its signal can be
+/// Writes the checkpoint at `from` to `out` in integers of `width`, `mixed` ones within `ration`, after `steps` of fine-tuning where its signal can be
 /// read; when these do not help the task's score they are dropped.
 ///
 /// # Errors
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) when `from` is none, accumulators that could overflow, an
 /// output that cannot be written.
-pub fn run(from: &Path, out: &Path, width: Width, steps: u64, quiet: bool) -> Result<Report> {
+pub fn run(from: &Path, out: &Path, (width, ration): (Width, Ration), steps: u64, quiet: bool) -> Result<Report> {
     let checkpoint = Checkpoint::<Table>::read(from)?;
     let mut task = reopen(from, &checkpoint).map_err(|e| e.to_string());
     let inputs = checkpoint.normalization.input_centre.len();
@@ -56,7 +56,10 @@ pub fn run(from: &Path, out: &Path, width: Width, steps: u64, quiet: bool) -> Re
     let fold = |p: &[Parameter]| fold_with_head(network.dense_f64(p), checkpoint.head, &checkpoint.normalization);
     let dense = fold(&checkpoint.parameters);
     let float = export::model(&dense, description, Precision::F32, MathBackend::Polynomial)?;
-    let bits = quantize::bits(width, &dense, description, &points, &float)?;
+    let bits = match width {
+        Width::Mixed => quantize::mixed(&dense, description, &points, &float, ration)?,
+        width => quantize::bits(width, &dense, description, &points, &float)?,
+    };
     let mut bytes = quantize::model(&dense, description, &bits, &points)?;
     let float = Model::new(&float).map_err(refused)?;
     let added = |bytes: &[u8]| -> Result<Added> {

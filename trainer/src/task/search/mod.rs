@@ -50,7 +50,7 @@ use crate::{
     fold::Normalization,
     jobs,
     plot::{Chart, Line, Spacing, Stroke},
-    quantize::Weights,
+    quantize::{Ration, Weights},
     signal::{self, LoadOptions, Signal},
     train::metrics::short,
 };
@@ -415,7 +415,8 @@ impl<'a> Search<'a> {
         if let Weights::Integer(width) = weights {
             // A step of tuning costs some half more than one of training.
             let tuning = (budget * TUNING / (1.5 * pace)).ceil() as u64;
-            integers::run(&report.folder.join("checkpoint.safetensors"), out, width, tuning, self.quiet)?;
+            let bits = (width, Ration::default());
+            integers::run(&report.folder.join("checkpoint.safetensors"), out, bits, tuning, self.quiet)?;
         }
         self.write(candidate, &report.folder)
     }
