@@ -5,12 +5,11 @@
 
 use std::path::Path;
 
-use candle_core::Device;
 use toml::Table;
 
 use super::{observed::start, reopen::reopen};
 use crate::{
-    engine::{EngineChoice, engine},
+    engine::{Device, EngineChoice, engine},
     error::{Error, Result},
     fold::fold_with_head,
     network::{DenseNetwork, DenseSpec, Network, Parameter},
