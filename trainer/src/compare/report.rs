@@ -82,7 +82,7 @@ impl Report {
     /// Writes report.md, its pictures in figures/, and report.html into `folder`, each whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Io`] when one cannot be written.
+    /// [`Error::Io`](crate::error::Error::Io) when one cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let figures = folder.join("figures");
         crate::file::make_folder(&figures)?;

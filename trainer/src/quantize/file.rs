@@ -68,7 +68,7 @@ fn pack(bits: Bits, weights: &[i32]) -> Vec<u8> {
     }
 }
 
-/// The weights of one neuron, the inverse of [`pack`].
+/// The weights of one neuron, the inverse of `pack`.
 pub fn unpack(bits: Bits, row: &[u8], inputs: usize) -> Vec<i32> {
     let all: Vec<i32> = match bits {
         Bits::Four => row.iter().flat_map(|&b| [i32::from((b << 4) as i8 >> 4), i32::from(b as i8 >> 4)]).collect(),
