@@ -358,16 +358,11 @@ mod tests {
                 let (out, record) = form.clone().activation(activation, gain, &[0.0], &|_| 0.0);
                 for _ in 0..8 {
                     let t = [rng.symmetric(1.0), rng.symmetric(1.0)];
-                    let at = |f: &Form| {
-                        let squares = [t[0] * t[0], t[0] * t[1], t[1] * t[1]];
-                        let affine = f.value[0] + f.slope[0][0] * t[0] + f.slope[1][0] * t[1];
-                        affine + squares.iter().zip(&f.curve).map(|(s, c)| s * c[0]).sum::<f64>()
-                    };
-                    let z = at(&form) + rng.symmetric(form.rest[0]);
-                    let error = (gain * activate(activation, z) - at(&out)).abs();
+                    let z = at(&form, t) + rng.symmetric(form.rest[0]);
+                    let error = (gain * activate(activation, z) - at(&out, t)).abs();
                     assert!(error <= out.rest[0], "{activation:?}: {error} {}", out.rest[0]);
                     // Without a remainder in the argument, what is noted for the way by slopes is enough.
-                    let own = (gain * activate(activation, at(&form)) - at(&out)).abs();
+                    let own = (gain * activate(activation, at(&form, t)) - at(&out, t)).abs();
                     assert!(own <= record.noise[0], "{activation:?}: {own} {}", record.noise[0]);
                     let h = 1e-6;
                     let slope = (activate(activation, z + h) - activate(activation, z - h)) / (2.0 * h);
@@ -377,6 +372,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What a form of one neuron over two coordinates says at `t`, without its remainder.
+    fn at(f: &Form, t: [f64; 2]) -> f64 {
+        let squares = [t[0] * t[0], t[0] * t[1], t[1] * t[1]];
+        let affine = f.value[0] + f.slope[0][0] * t[0] + f.slope[1][0] * t[1];
+        affine + squares.iter().zip(&f.curve).map(|(s, c)| s * c[0]).sum::<f64>()
     }
 
     #[test]
@@ -393,14 +395,9 @@ mod tests {
             let (out, _) = v.plus_product(0.5, &a, &b);
             for _ in 0..8 {
                 let t = [rng.symmetric(1.0), rng.symmetric(1.0)];
-                let at = |f: &Form| {
-                    let squares = [t[0] * t[0], t[0] * t[1], t[1] * t[1]];
-                    let affine = f.value[0] + f.slope[0][0] * t[0] + f.slope[1][0] * t[1];
-                    affine + squares.iter().zip(&f.curve).map(|(s, c)| s * c[0]).sum::<f64>()
-                };
-                let near = |f: &Form, rng: &mut Rng| at(f) + rng.symmetric(f.rest[0]);
+                let near = |f: &Form, rng: &mut Rng| at(f, t) + rng.symmetric(f.rest[0]);
                 let truth = near(&v, &mut rng) + 0.5 * near(&a, &mut rng) * near(&b, &mut rng);
-                assert!((truth - at(&out)).abs() <= out.rest[0] + 1e-12);
+                assert!((truth - at(&out, t)).abs() <= out.rest[0] + 1e-12);
             }
         }
     }

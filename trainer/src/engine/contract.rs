@@ -403,3 +403,16 @@ pub(super) fn parameters_that_do_not_fit(make: Make) {
     let error = make(&network, &start).err().expect("is refused").to_string();
     assert!(error.contains("layers.0.v") && error.contains("[2, 5]"), "{error}");
 }
+
+/// Step `n` of Adam with all there is to it, for engines that are to agree.
+pub(crate) fn step(n: u64) -> AdamStep {
+    AdamStep {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        clip: Some(0.5),
+        step: n,
+    }
+}

@@ -87,18 +87,6 @@ fn parameters_that_do_not_fit_are_named() {
     }
 }
 
-fn step(n: u64) -> AdamStep {
-    AdamStep {
-        learning_rate: 1e-3,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.01,
-        clip: Some(0.5),
-        step: n,
-    }
-}
-
 /// The emulated engine and the CPU's with the same samples.
 fn pair(config: &NetworkConfig, points: usize, shared: usize) -> (CudaEngine, FusedEngine) {
     let (x, y) = contract::samples(points);
@@ -172,7 +160,7 @@ fn a_hundred_steps_go_the_way_of_the_cpu_and_checkpoints_are_shared() {
         for turn in 0..4 {
             let indices: Vec<Vec<u32>> = (0..25).map(|_| rng.permutation(300)[..200].to_vec()).collect();
             let batches: Vec<Batch<'_>> = indices.iter().map(|i| Batch::Indices(i)).collect();
-            let adam: Vec<AdamStep> = (1..=25).map(|n| step(25 * turn + n)).collect();
+            let adam: Vec<AdamStep> = (1..=25).map(|n| contract::step(25 * turn + n)).collect();
             let found = cuda.steps(&batches, Loss::MeanSquaredError, &adam).unwrap();
             let expected = fused.steps(&batches, Loss::MeanSquaredError, &adam).unwrap();
             for (n, (a, b)) in found.iter().zip(&expected).enumerate() {
@@ -190,8 +178,8 @@ fn a_hundred_steps_go_the_way_of_the_cpu_and_checkpoints_are_shared() {
         cuda.set_moments(&fused.moments().unwrap()).unwrap();
         assert_eq!(cuda.parameters().unwrap(), fused.parameters().unwrap());
         assert_eq!(cuda.moments().unwrap(), fused.moments().unwrap());
-        let a = cuda.step(Batch::Full, Loss::MeanSquaredError, &step(101)).unwrap();
-        let b = fused.step(Batch::Full, Loss::MeanSquaredError, &step(101)).unwrap();
+        let a = cuda.step(Batch::Full, Loss::MeanSquaredError, &contract::step(101)).unwrap();
+        let b = fused.step(Batch::Full, Loss::MeanSquaredError, &contract::step(101)).unwrap();
         assert!((a.loss / b.loss - 1.0).abs() < tolerance::FORWARD);
     }
 }
@@ -204,7 +192,7 @@ fn recorded_steps_are_those_taken_one_by_one_bit_for_bit() {
     for parameterization in Parameterization::ALL {
         let config = NetworkConfig { parameterization, ..NetworkConfig::new(ArchitectureKind::Mlp, 9, 2) };
         let ((mut one, _), (mut many, _)) = (pair(&config, 150, SHARED), pair(&config, 150, SHARED));
-        let adam: Vec<AdamStep> = (1..=6).map(step).collect();
+        let adam: Vec<AdamStep> = (1..=6).map(contract::step).collect();
         let batches = [Batch::Full; 6];
         let each: Vec<StepReport> =
             adam.iter().map(|a| one.step(Batch::Full, Loss::MeanSquaredError, a).unwrap()).collect();
@@ -268,14 +256,14 @@ fn what_fails_on_a_gpu_that_nobody_insists_on_goes_on_on_the_cpu() {
     // A signal that does not fit its memory: the CPU goes on where the GPU stood.
     let mut engine = make();
     engine.load(&x, &y).unwrap();
-    engine.step(Batch::Full, Loss::MeanSquaredError, &step(1)).unwrap();
+    engine.step(Batch::Full, Loss::MeanSquaredError, &contract::step(1)).unwrap();
     assert_eq!(engine.name(), "cuda");
     let before = (engine.parameters().unwrap(), engine.moments().unwrap());
     let (large_x, large_y) = contract::samples(100_000);
     engine.load(&large_x, &large_y).unwrap();
     assert_eq!(engine.name(), "fused");
     assert_eq!((engine.parameters().unwrap(), engine.moments().unwrap()), before);
-    assert!(engine.step(Batch::Full, Loss::MeanSquaredError, &step(2)).unwrap().loss.is_finite());
+    assert!(engine.step(Batch::Full, Loss::MeanSquaredError, &contract::step(2)).unwrap().loss.is_finite());
 
     // What only the CPU can do.
     let mut engine = make();

@@ -52,18 +52,6 @@ fn parameters_that_do_not_fit_are_named() {
     contract::parameters_that_do_not_fit(make);
 }
 
-fn step(n: u64) -> AdamStep {
-    AdamStep {
-        learning_rate: 1e-3,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.01,
-        clip: Some(0.5),
-        step: n,
-    }
-}
-
 /// A network and both engines with the same samples.
 fn pair(config: &NetworkConfig, points: usize) -> (FusedEngine, CandleEngine) {
     let (x, y) = contract::samples(points);
@@ -129,8 +117,8 @@ fn a_hundred_steps_go_the_same_way_and_checkpoints_are_shared() {
         let config = NetworkConfig { omega0: 5.0, omega0_first: 5.0, ..NetworkConfig::new(architecture, 24, 2) };
         let (mut fused, mut candle) = pair(&config, 300);
         for n in 1..=100 {
-            let a = fused.step(Batch::Full, Loss::MeanSquaredError, &step(n)).unwrap();
-            let b = candle.step(Batch::Full, Loss::MeanSquaredError, &step(n)).unwrap();
+            let a = fused.step(Batch::Full, Loss::MeanSquaredError, &contract::step(n)).unwrap();
+            let b = candle.step(Batch::Full, Loss::MeanSquaredError, &contract::step(n)).unwrap();
             assert!((a.loss / b.loss - 1.0).abs() < tolerance::TRAINING, "{architecture:?} {n}: {a:?} {b:?}");
         }
         // Either goes on from the other's state.
@@ -138,8 +126,8 @@ fn a_hundred_steps_go_the_same_way_and_checkpoints_are_shared() {
         fused.set_moments(&candle.moments().unwrap()).unwrap();
         assert_eq!(fused.parameters().unwrap(), candle.parameters().unwrap());
         assert_eq!(fused.moments().unwrap(), candle.moments().unwrap());
-        let a = fused.step(Batch::Full, Loss::MeanSquaredError, &step(101)).unwrap();
-        let b = candle.step(Batch::Full, Loss::MeanSquaredError, &step(101)).unwrap();
+        let a = fused.step(Batch::Full, Loss::MeanSquaredError, &contract::step(101)).unwrap();
+        let b = candle.step(Batch::Full, Loss::MeanSquaredError, &contract::step(101)).unwrap();
         assert!((a.loss / b.loss - 1.0).abs() < tolerance::FORWARD);
     }
 }
@@ -152,7 +140,7 @@ fn the_number_of_threads_changes_no_bit() {
         pool.install(|| {
             let (mut fused, _) = pair(&config, 3000);
             for n in 1..=5 {
-                fused.step(Batch::Full, Loss::MeanSquaredError, &step(n)).unwrap();
+                fused.step(Batch::Full, Loss::MeanSquaredError, &contract::step(n)).unwrap();
             }
             (fused.parameters().unwrap(), fused.moments().unwrap())
         })
