@@ -1,4 +1,5 @@
-//! Products of integers for cores with the DSP extension (Cortex-M4, M7): `smlad` does two of 16 bits at once.
+//! Integers on cores with the DSP extension (Cortex-M4, M7): products, of which `smlad` does two of 16 bits at once, and
+//! sines, two at a time.
 
 use core::arch::asm;
 
@@ -185,4 +186,168 @@ pub(crate) fn two_rows(w: &[u8], stride: usize, x: &[[i16; 4]], sums: [i32; 2]) 
         );
     }
     [a, b]
+}
+
+/// The sum of a neuron at `$sum` becomes (sum·multiplier) >> 16; the multiplier's register is used up.
+macro_rules! scaled {
+    ($sum:literal, $multiplier:literal) => {
+        concat!(
+            "smull ",
+            $multiplier,
+            ", ",
+            $sum,
+            ", ",
+            $sum,
+            ", ",
+            $multiplier,
+            "\n",
+            "lsr ",
+            $multiplier,
+            ", ",
+            $multiplier,
+            ", #16\n",
+            "orr ",
+            $sum,
+            ", ",
+            $multiplier,
+            ", ",
+            $sum,
+            ", lsl #16\n",
+        )
+    };
+}
+
+/// `$value`·2^shift for a shift of either sign, the lowest byte of `{shifts}`.
+macro_rules! shifted {
+    ($value:literal) => {
+        concat!(
+            "sxtb {t}, {shifts}\n",
+            "rsbs {t}, {t}, #0\n",
+            "ite gt\n",
+            "asrgt ",
+            $value,
+            ", ",
+            $value,
+            ", {t}\n",
+            "lslle ",
+            $value,
+            ", ",
+            $value,
+            ", {shifts}\n",
+        )
+    };
+}
+
+/// The sine of the phase `$z`, by the table as [`crate::integer`] reads it, goes to `{y}`.
+macro_rules! sine {
+    ($z:literal) => {
+        concat!(
+            "lsl {t}, ",
+            $z,
+            ", #1\n",
+            "eor {t}, ",
+            $z,
+            ", {t}, asr #31\n",
+            "ubfx {u}, {t}, #22, #8\n",
+            // Both ends of the cell at once.
+            "ldr {u}, [{table}, {u}, lsl #1]\n",
+            "ubfx {t}, {t}, #7, #15\n",
+            "uxth {shifts}, {u}\n",
+            "rsb {u}, {shifts}, {u}, lsr #16\n",
+            "mla {t}, {u}, {t}, {half}\n",
+            "add {t}, {shifts}, {t}, asr #15\n",
+            "eor {t}, {t}, ",
+            $z,
+            ", asr #31\n",
+            "sub {t}, {t}, ",
+            $z,
+            ", asr #31\n",
+            "strh {t}, [{y}], #2\n",
+        )
+    };
+}
+
+/// Entries of a table of a quarter of the sine: `from` and `to` of 256 cells.
+pub(crate) type Table = [i16; 257];
+
+/// Sines of neurons' sums, `[n, 2] -> [n, 2]`, by way of multipliers of 16 bits and shifts within ±31. `table` has no
+/// entry below 0.
+#[inline]
+pub(crate) fn sines(table: &Table, sums: &[[i32; 2]], multipliers: &[i32], shifts: &[i8], y: &mut [[i16; 2]]) {
+    let pairs = sums.len();
+    if pairs == 0 || y.len() != pairs || multipliers.len() / 2 < pairs || shifts.len() / 2 < pairs {
+        return;
+    }
+    // SAFETY: `pairs` pairs are in all slices; words lie at multiples of 4, as `ldrd` asks, the rest is read at any
+    // address. A cell is below 256, so that both its ends are in the table, whatever the sums are.
+    unsafe {
+        asm!(
+            "2:",
+            "ldrd {a}, {b}, [{sums}], #8",
+            "ldrd {t}, {u}, [{multipliers}], #8",
+            "ldrh {shifts}, [{shift}], #2",
+            scaled!("{a}", "{t}"),
+            scaled!("{b}", "{u}"),
+            "tst {shifts}, #0x80808080",
+            "bne 4f",
+            "lsl {a}, {a}, {shifts}",
+            "lsr {shifts}, {shifts}, #8",
+            "lsl {b}, {b}, {shifts}",
+            "3:",
+            sine!("{a}"),
+            sine!("{b}"),
+            "subs {pairs}, {pairs}, #1",
+            "bne 2b",
+            "b 5f",
+            "4:",
+            shifted!("{a}"),
+            "lsr {shifts}, {shifts}, #8",
+            shifted!("{b}"),
+            "b 3b",
+            "5:",
+            table = in(reg) table.as_ptr(),
+            half = in(reg) 0x4000,
+            sums = inout(reg) sums.as_ptr() => _,
+            multipliers = inout(reg) multipliers.as_ptr() => _,
+            shift = inout(reg) shifts.as_ptr() => _,
+            y = inout(reg) y.as_mut_ptr() => _,
+            pairs = inout(reg) pairs => _,
+            a = out(reg) _,
+            b = out(reg) _,
+            t = out(reg) _,
+            u = out(reg) _,
+            shifts = out(reg) _,
+            options(nostack),
+        );
+    }
+}
+
+/// Sines of phases, `[n, 2] -> [n, 2]`. `table` as of [`sines`].
+#[inline]
+pub(crate) fn sines_of_phases(table: &Table, phases: &[[i32; 2]], y: &mut [[i16; 2]]) {
+    if phases.is_empty() || y.len() != phases.len() {
+        return;
+    }
+    // SAFETY: as in `sines`.
+    unsafe {
+        asm!(
+            "2:",
+            "ldrd {a}, {b}, [{phases}], #8",
+            sine!("{a}"),
+            sine!("{b}"),
+            "subs {pairs}, {pairs}, #1",
+            "bne 2b",
+            table = in(reg) table.as_ptr(),
+            half = in(reg) 0x4000,
+            phases = inout(reg) phases.as_ptr() => _,
+            y = inout(reg) y.as_mut_ptr() => _,
+            pairs = inout(reg) phases.len() => _,
+            a = out(reg) _,
+            b = out(reg) _,
+            t = out(reg) _,
+            u = out(reg) _,
+            shifts = out(reg) _,
+            options(nostack),
+        );
+    }
 }

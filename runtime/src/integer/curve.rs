@@ -1,5 +1,7 @@
 //! Sine and saturating activations in fixed point: tables made at compile time, interpolated linearly.
 
+use super::kernel::{scale, shift_wrapping};
+
 /// Intervals of every table.
 const CELLS: usize = 256;
 type Table = [i16; CELLS + 1];
@@ -85,6 +87,33 @@ pub(super) fn sine(phase: i32) -> i16 {
         return ((y ^ sign) - sign) as i16;
     }
     (if phase >> 31 == 0 { y } else { -y }) as i16
+}
+
+/// [`sine`] of phases.
+#[inline(always)]
+pub(super) fn sines(phases: &[i32], y: &mut [i16]) {
+    #[cfg(all(target_arch = "arm", feature = "dsp"))]
+    let (phases, y) = {
+        let ((pairs, phases), (first, y)) = (phases.as_chunks(), y.as_chunks_mut());
+        crate::arm::dsp::sines_of_phases(&SINE, pairs, first);
+        (phases, y)
+    };
+    y.iter_mut().zip(phases).for_each(|(y, phase)| *y = sine(*phase));
+}
+
+/// [`sine`] of neurons' sums, by way of their multipliers and shifts.
+#[inline(always)]
+pub(super) fn sines_of_sums(sums: &[i32], multipliers: &[i32], shifts: &[i8], y: &mut [i16]) {
+    #[cfg(all(target_arch = "arm", feature = "dsp"))]
+    let (sums, multipliers, shifts, y) = {
+        let ((pairs, sums), (first, y)) = (sums.as_chunks(), y.as_chunks_mut());
+        crate::arm::dsp::sines(&SINE, pairs, multipliers, shifts, first);
+        let done = 2 * pairs.len();
+        (sums, multipliers.get(done..).unwrap_or(&[]), shifts.get(done..).unwrap_or(&[]), y)
+    };
+    for (y, (sum, (m, shift))) in y.iter_mut().zip(sums.iter().zip(multipliers.iter().zip(shifts))) {
+        *y = sine(shift_wrapping(scale(*sum, *m), i32::from(*shift)));
+    }
 }
 
 /// `table`, over [0, 2^`range`), at |z|; `beyond` behind its end.

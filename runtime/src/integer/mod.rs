@@ -347,7 +347,7 @@ fn finish<const USES: u32>(
     // The commonest are apart, so that nothing is looked up neuron by neuron.
     match activation {
         Activation::Sine if !SMALL && uses::has(USES, uses::activation(Activation::Sine)) => {
-            each.for_each(|(y, (z, shift))| *y = curve::sine(shift_wrapping(z, shift)));
+            curve::sines_of_sums(sums, multipliers, shifts, y);
         }
         Activation::Relu if !SMALL && uses::has(USES, uses::activation(Activation::Relu)) => {
             each.for_each(|(y, (z, shift))| *y = if z > 0 { narrow(shift_saturating(z, shift)) } else { 0 });
@@ -378,7 +378,7 @@ fn first_layer<const USES: u32>(activation: Activation, fraction: i32, sums: &mu
     let each = y.iter_mut().zip(&*sums);
     match activation {
         Activation::Sine if uses::has(USES, uses::activation(Activation::Sine)) => {
-            each.for_each(|(y, sum)| *y = curve::sine(*sum));
+            curve::sines(sums, y);
         }
         Activation::Relu => each.for_each(|(y, sum)| *y = narrow(shift_saturating(*sum, -GUARD_BITS).max(0))),
         Activation::Identity => each.for_each(|(y, sum)| *y = narrow(shift_saturating(*sum, -GUARD_BITS))),
