@@ -6,8 +6,14 @@ use rwf_probe::{MODELS, Platform};
 use rwf_runtime::{
     IntegerModel, Model,
     format::{MathBackend, Precision},
+    integer::Bits,
 };
-use rwf_tests::{Trained, showcases};
+use rwf_tests::{Trained, description, points, showcases};
+use rwf_trainer::{
+    fold::fold,
+    network::{ArchitectureKind, NetworkConfig},
+    quantize,
+};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
@@ -29,6 +35,27 @@ fn host(file: &[u8]) -> String {
 fn hashes(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().filter_map(|l| l.split_once(" output-hash "));
     lines.map(|(model, hash)| (model.to_owned(), hash.to_owned())).collect()
+}
+
+/// A SIREN in integers whose neurons have phases of every size, so that sums are shifted both ways, and in odd numbers.
+fn small_phases() -> Vec<u8> {
+    let config = NetworkConfig { omega0: 2.0, ..NetworkConfig::new(ArchitectureKind::Siren, 31, 3) };
+    let trained = Trained::new(&config, 10);
+    let mut dense = fold(&trained.dense(), &trained.normalization);
+    let hidden = dense.layers.len() - 1;
+    for layer in &mut dense.layers[1..hidden] {
+        let outputs = layer.bias.len();
+        let factor = |o: usize| (-3.0 * (o % 4) as f64).exp2();
+        layer.kernel.iter_mut().enumerate().for_each(|(i, w)| *w *= factor(i % outputs));
+        layer.bias.iter_mut().enumerate().for_each(|(o, b)| *b *= factor(o));
+    }
+    let bits = vec![Bits::Eight; quantize::narrow_layers(&dense)];
+    let file = quantize::model(&dense, &description(), &bits, &trained.physical(&points(256, 11))).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let shifts = tensors.iter().filter(|(name, _)| name.ends_with("shift")).flat_map(|(_, t)| t.data().to_vec());
+    let negative = shifts.filter(|s| (*s as i8) < 0).count();
+    assert!(negative > 10, "{negative} of the shifts go right");
+    file
 }
 
 /// Golden bits: a change of one of them is a change of the format's promise. `firmware-example/table --check` holds
@@ -116,6 +143,9 @@ fn the_emulators_give_the_bits_of_the_host() {
             expected.insert(name, host(&file));
         }
     }
+    let narrow = small_phases();
+    std::fs::write(folder.path().join("small-phases.safetensors"), &narrow).unwrap();
+    expected.insert("small-phases".to_owned(), host(&narrow));
     for board in ["m4", "m0", "rv32imafc"] {
         let mut run = Command::new(root().join("firmware-example/run"));
         let out = run.arg(folder.path()).arg(board).output().expect("the script starts");
