@@ -40,7 +40,7 @@ pub fn make_folder(path: &Path) -> Result<()> {
 }
 
 /// Writes `bytes` to a file beside `path` and renames it into place; a file of before stays intact until then. A file whose
-/// name ends in `.rwfz` is packed.
+/// name ends in `.rwfz` is packed; a folder that is not there yet is made.
 ///
 /// # Errors
 /// [`Error::Io`] naming `path`; nothing is left behind.
@@ -48,6 +48,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |source| Error::Io { path: path.into(), action: "write", source };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let bytes = if is_packed_name(path) { Cow::Owned(entropy::encode(bytes)) } else { Cow::Borrowed(bytes) };
+    make_folder(folder)?;
     let mut beside = tempfile::Builder::new();
     beside.prefix(".rwf-").suffix(".tmp");
     // A temporary file is private by default; what people asked for should be as readable as any file of theirs.

@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Folder for the report [default: the input's name with .frontier, in this folder]
     #[arg(short, long)]
     output: Option<PathBuf>,
+    /// No progress
+    #[arg(short, long)]
+    quiet: bool,
     #[command(flatten)]
     signal: SignalArgs,
 }
@@ -40,7 +43,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     });
     let request =
         Request { input: args.input.clone(), options: args.signal.options(), models: args.models.clone(), out };
-    print!("{}", measure(&request)?.text());
+    let found = measure(&request, args.quiet)?;
+    print!("{}", found.table.text());
+    println!("{}", found.verdict);
     println!("wrote {}", request.out.join("report.html").display());
     Ok(())
 }
