@@ -49,6 +49,12 @@ pub(crate) fn apply_of<const USES: u32>(backend: MathBackend, activation: Activa
     }
 }
 
+/// Sines with product and sum rounded once, where the machine can.
+#[cfg(feature = "fma")]
+pub(crate) fn sines_fused(values: &mut [f32]) {
+    crate::host::widest(FusedSines(values));
+}
+
 /// sin(2πt) of every value of `sin` in place, and cos(2πt) of the same values into `cos`.
 pub fn sin_cos_turns(backend: MathBackend, sin: &mut [f32], cos: &mut [f32]) {
     match backend {
@@ -77,6 +83,19 @@ impl<const USES: u32> crate::host::Work for Apply<'_, USES> {
     #[inline(always)]
     fn work<S: pulp::Simd>(self, _: S) {
         apply_with::<Polynomial, USES>(self.activation, self.values);
+    }
+}
+
+/// The sine alone, of products and sums rounded once.
+#[cfg(feature = "fma")]
+struct FusedSines<'a>(&'a mut [f32]);
+
+#[cfg(feature = "fma")]
+impl crate::host::Work for FusedSines<'_> {
+    #[inline(always)]
+    fn work<S: pulp::Simd>(self, _: S) {
+        // Without vectors there may be no instruction for it.
+        if S::IS_SCALAR { Polynomial::sines(self.0) } else { crate::math::sines_fused(self.0) }
     }
 }
 

@@ -44,6 +44,8 @@ pub mod uses;
 pub use decode::{Axis, GridDecoder};
 pub use describe::Quantity;
 pub use error::{EvalError, LoadError, SelfTestError};
+#[cfg(feature = "host")]
+pub use host::Aligned;
 pub use integer::IntegerModel;
 pub use model::Model;
 #[cfg(feature = "operator")]

@@ -12,6 +12,8 @@ const BELOW_WHOLE: f32 = 4_194_303.8;
 /// The same as [`ROUND`] for half turns, up to a magnitude of 2^21; the last bit of the sum is then whether their number
 /// is odd.
 const ROUND_HALF: f32 = 6_291_456.0;
+/// Values that are looked at together.
+const SIDE: usize = if cfg!(feature = "host") { 64 } else { 8 };
 /// Bits of 2^21.
 const NEAR: u32 = 0x4a00_0000;
 /// 2^42
@@ -99,20 +101,45 @@ fn far_sines(values: &mut [f32]) {
 
 /// Whether [`sin_near`] may be asked for all of them; `false` may mean that their squares add up to too much.
 #[inline(always)]
-fn all_near(values: &[f32; 8]) -> bool {
+fn all_near(values: &[f32; SIDE]) -> bool {
     if cfg!(target_abi = "eabihf") {
         values.iter().fold(0.0, |sum, t| sum + t * t) < FAR_SQUARED
+    } else if cfg!(feature = "host") {
+        // Without an end before the last, so that vectors can do it.
+        values.iter().fold(true, |near, t| near & (t.to_bits() & 0x7fff_ffff < NEAR))
     } else {
         values.iter().all(|t| t.to_bits() & 0x7fff_ffff < NEAR)
     }
 }
 
-/// sin(2πr) for |r| <= 0.25; odd minimax polynomial of degree 9, error 3.3e-9 before rounding.
-#[inline(always)]
+/// Odd minimax polynomial of degree 9 for sin(2πr), |r| <= 0.25; error 3.3e-9 before rounding.
 #[allow(clippy::approx_constant, reason = "the best first coefficient is near 2π, not 2π")]
+const SINE: [f32; 5] = [39.536_705, -76.549_78, 81.601_006, -41.341_656, 6.283_185];
+
+/// sin(2πr) for |r| <= 0.25.
+#[inline(always)]
 fn sin_quarter<R: Real>(r: R) -> R {
     let q = r * r;
-    q.polynomial(&[39.536_705, -76.549_78, 81.601_006, -41.341_656, 6.283_185]) * r
+    q.polynomial(&SINE) * r
+}
+
+/// [`Polynomial::sines`] with product and sum rounded once: for vectors that can.
+#[cfg(feature = "fma")]
+#[inline(always)]
+pub(crate) fn sines_fused(values: &mut [f32]) {
+    let sine = |t: f32| {
+        let shifted = t + ROUND_HALF;
+        let r = t - (shifted - ROUND_HALF);
+        let q = r * r;
+        let [a, b, c, d, e] = SINE;
+        let p = a.mul_add(q, b).mul_add(q, c).mul_add(q, d).mul_add(q, e);
+        (p * r).flip(shifted)
+    };
+    let (together, rest) = values.as_chunks_mut();
+    for some in together {
+        if all_near(some) { some.iter_mut().for_each(|v| *v = sine(*v)) } else { far_sines(some) }
+    }
+    Polynomial::sines(rest);
 }
 
 /// [`Math::sin_turns`] by additions and products.
@@ -189,17 +216,17 @@ impl Math for Polynomial {
 
     #[inline(always)]
     fn sines(values: &mut [f32]) {
-        // Arguments that are near are reduced already. Where values are not done side by side, a look at eight of them
-        // costs less than the reduction.
-        let (eights, rest) = if cfg!(target_os = "none") { values.as_chunks_mut() } else { (&mut [][..], values) };
-        for eight in eights {
-            let eight: &mut [f32; 8] = eight;
-            if all_near(eight) {
-                for v in eight {
+        // Arguments that are near are reduced already; a look at some of them costs less than the reduction.
+        let looked_at = cfg!(any(target_os = "none", feature = "host"));
+        let (together, rest) = if looked_at { values.as_chunks_mut() } else { (&mut [][..], values) };
+        for some in together {
+            let some: &mut [f32; SIDE] = some;
+            if all_near(some) {
+                for v in some {
                     *v = sin_near(*v);
                 }
             } else {
-                far_sines(eight);
+                far_sines(some);
             }
         }
         if cfg!(target_os = "none") {
@@ -292,6 +319,21 @@ impl Math for Micromath {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "fma")]
+    #[test]
+    fn fused_sines_are_as_exact() {
+        // Near and far in one call, and some that fill no vector.
+        let start: std::vec::Vec<f32> =
+            (0..100_003).map(|k| (k - 50_000) as f32 * 0.020_47).chain([3e6, 2.5e9]).collect();
+        let mut values = start.clone();
+        crate::activation::sines_fused(&mut values);
+        for (t, s) in start.iter().zip(&values) {
+            let exact = (core::f64::consts::TAU * (f64::from(*t) % 1.0)).sin();
+            let found = if t.abs() < 4_194_303.0 { exact } else { 0.0 };
+            assert!((f64::from(*s) - found).abs() < 2.1e-7, "{t} {s} {found}");
+        }
+    }
+
     #[test]
     fn what_is_near_needs_no_reduction() {
         let mut state = 1u32;
@@ -305,11 +347,15 @@ mod tests {
             };
             if t.abs() < 2_097_152.0 {
                 assert_eq!(sin_near(t).to_bits(), Polynomial::sin_turns(t).to_bits(), "{t:e}");
-                assert!(all_near(&[t, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]), "{t:e}");
+                let mut values = [0.0; SIDE];
+                values[0] = t;
+                assert!(all_near(&values), "{t:e}");
             }
         }
         for far in [2_097_152.0, -3e6, 1e30, f32::INFINITY, f32::NAN] {
-            assert!(!all_near(&[0.0, 0.0, 0.0, far, 0.0, 0.0, 0.0, 0.0]), "{far}");
+            let mut values = [0.0; SIDE];
+            values[SIDE - 1] = far;
+            assert!(!all_near(&values), "{far}");
         }
         let peaks = [0.25f32, -0.25, 0.75, 1.0, -0.5].map(Polynomial::sin_turns);
         assert_eq!(peaks, [0.999_999_94, -0.999_999_94, -0.999_999_94, 0.0, 0.0]);

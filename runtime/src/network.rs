@@ -73,6 +73,10 @@ impl<const L: usize, const FUSED: bool> Algebra<L> for Points<'_, FUSED> {
 
     #[inline(always)]
     fn activate<const USES: u32>(math: MathBackend, activation: Activation, values: &mut [[f32; L]]) {
+        #[cfg(feature = "fma")]
+        if FUSED && (math, activation) == (MathBackend::Polynomial, Activation::Sine) {
+            return activation::sines_fused(values.as_flattened_mut());
+        }
         activation::apply_of::<USES>(math, activation, values.as_flattened_mut());
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rwf_runtime::{
-    Model,
+    Aligned, Model,
     format::{MathBackend, Precision},
 };
 
@@ -88,7 +88,7 @@ impl InferenceCase {
     /// # Errors
     /// [`Error::Training`] when the network cannot be made a file.
     pub fn run(&self, seconds: f64) -> Result<Vec<InferenceTiming>> {
-        let bytes = self.file()?;
+        let bytes = Aligned::new(&self.file()?);
         let model = Model::new(&bytes).map_err(|e| Error::Training(format!("cannot load its own file: {e}")))?;
         let mut rng = Rng::new(0).stream("inference");
         let x: Vec<f32> = (0..2 * BATCH).map(|_| rng.symmetric(1.0) as f32).collect();
