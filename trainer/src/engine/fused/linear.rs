@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
+
 use super::{
     factors::Dense,
     kernel::{add_transposed_product, product},
@@ -199,9 +201,17 @@ pub(super) fn add_to(gradient: &[Row], place: &Place, kernel: &mut [f32], bias: 
         return add_transposed(kernel, weights, outputs);
     }
     let each = weights.len() / panels(outputs);
-    for (row, kernel) in kernel.chunks_exact_mut(outputs).enumerate() {
-        for (from, kernel) in weights[row..].iter().step_by(each).zip(kernel.chunks_mut(PANEL)) {
-            kernel.iter_mut().zip(from).for_each(|(k, g)| *k += g);
-        }
-    }
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (row, kernel) in kernel.chunks_exact_mut(outputs).enumerate() {
+                for (from, kernel) in weights[row..].iter().step_by(each).zip(kernel.chunks_mut(PANEL)) {
+                    match kernel.first_chunk_mut::<PANEL>() {
+                        Some(whole) => whole.iter_mut().zip(from).for_each(|(k, g)| *k += g),
+                        None => kernel.iter_mut().zip(from).for_each(|(k, g)| *k += g),
+                    }
+                }
+            }
+        },
+    );
 }

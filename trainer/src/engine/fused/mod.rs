@@ -31,10 +31,10 @@ use rayon::prelude::*;
 
 use self::{
     factors::Dense,
-    linear::{Place, add_to, places},
-    panel::{PANEL, Row},
+    linear::{Place, places},
+    panel::PANEL,
     tile::{Frequencies, Net, Tile},
-    update::Layers,
+    update::{Added, Layers},
 };
 use super::{
     AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, layout::Layout, pieces, whole_groups,
@@ -63,14 +63,16 @@ pub struct FusedEngine {
     trained: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
-    /// Gradients gathered since the last update, with respect to dense layers, where weight and bias lie.
+    /// Gradients gathered since the last update, with respect to dense layers, where weight and bias lie; those still to be
+    /// added are in workspaces.
     gradient: Vec<f32>,
     /// Whether there are any.
     gathered: bool,
+    waiting: Waiting,
     dense: Vec<Dense>,
-    /// Where the gradients of dense layers lie in those of tiles, and one such.
+    /// Where the gradients of dense layers lie in those of tiles, and how many rows those have.
     places: Vec<Place>,
-    sum: Vec<Row>,
+    rows: usize,
     data: Data,
     /// Workspaces of the parts of a batch.
     parts: Vec<Part>,
@@ -78,6 +80,16 @@ pub struct FusedEngine {
     jets: Vec<jet::Part>,
     /// What L-BFGS knows.
     descent: descent::Descent,
+}
+
+/// Workspaces, the first so many, whose gradients are to be added to what is gathered: with the next update, each layer by
+/// itself, so that threads meet once less.
+#[derive(Debug, Clone, Copy, Default)]
+enum Waiting {
+    #[default]
+    Nothing,
+    Points(usize),
+    Jets(usize),
 }
 
 /// What a pass looks at.
@@ -174,9 +186,10 @@ impl FusedEngine {
             second: zeros(),
             gradient: zeros(),
             gathered: false,
+            waiting: Waiting::Nothing,
             dense,
             places,
-            sum: vec![[0.0; PANEL]; rows],
+            rows,
             data: Data::default(),
             parts: Vec::new(),
             jets: Vec::new(),
@@ -204,7 +217,7 @@ impl FusedEngine {
         let architecture = &self.network.architecture;
         let turns = self.frequencies.as_ref().map_or(0, Frequencies::width);
         Part {
-            tile: Tile::new(&self.network, points, Some(self.sum.len())),
+            tile: Tile::new(&self.network, points, Some(self.rows)),
             room: points,
             gathered: room(self.data.width),
             features: room(architecture.features()),
@@ -220,6 +233,7 @@ impl FusedEngine {
     /// Takes `points` points, whole groups, through and back, times `weight`; their gradient is added to what is
     /// gathered.
     fn pass(&mut self, points: usize, weight: f32, look: Look<'_>) -> f64 {
+        self.gather();
         let tiles = Tiles::new(points, look);
         let parts = tiles.parts(points);
         self.parts.retain(|p| p.room >= tiles.largest);
@@ -240,50 +254,44 @@ impl FusedEngine {
         } else {
             work[..parts].par_iter_mut().enumerate().with_max_len(1).for_each(run);
         }
-        self.gather(parts, |n| &work[n].tile.gradient);
         let loss = work[..parts].iter().map(|p| p.tile.loss).sum();
         self.parts = work;
+        self.waiting = Waiting::Points(parts);
         loss
     }
 
-    /// Adds the gradients of `parts` parts to what is gathered.
-    fn gather<'a>(&mut self, parts: usize, gradient: impl Fn(usize) -> &'a [Row] + Sync) {
-        optimizer::sum(self.sum.as_flattened_mut(), parts, |n| gradient(n).as_flattened());
-        if !std::mem::replace(&mut self.gathered, true) {
-            self.gradient.fill(0.0);
-        }
-        for (slot, place) in self.layout.slots.iter().zip(&self.places) {
-            let [weight, bias] = self
-                .gradient
-                .get_disjoint_mut([slot.weight.clone(), slot.bias.clone()])
-                .expect("tensors do not overlap");
-            add_to(&self.sum, place, weight, bias);
+    /// Adds to what is gathered what waits in workspaces, which something else is about to use.
+    fn gather(&mut self) {
+        if !matches!(self.waiting, Waiting::Nothing) {
+            self.layers().gather();
+            self.gathered = true;
         }
     }
 
     /// Turns what is gathered into the gradient of what is trained, the sum of whose squares it gives; afterwards nothing
     /// is gathered.
     fn pull_back(&mut self) -> f64 {
-        self.begin_update();
         self.layers().pull_back()
     }
 
-    fn begin_update(&mut self) {
-        if !std::mem::take(&mut self.gathered) {
-            self.gradient.fill(0.0);
-        }
-    }
-
-    /// All layers and what is trained of them.
+    /// All layers, what is trained of them and their gradients, of which then nothing is gathered and nothing waits.
     fn layers(&mut self) -> Layers<'_> {
+        let (gathered, waiting) = (std::mem::take(&mut self.gathered), std::mem::take(&mut self.waiting));
         Layers {
             network: &self.network,
             first: 0,
             dense: &mut self.dense,
             slots: &self.layout.slots,
+            places: &self.places,
             trained: &mut self.trained,
             moments: [&mut self.first, &mut self.second],
             gradient: &mut self.gradient,
+            gathered,
+            added: match waiting {
+                Waiting::Nothing => Added::Nothing,
+                Waiting::Points(parts) => Added::Points(&self.parts[..parts]),
+                Waiting::Jets(parts) => Added::Jets(&self.jets[..parts]),
+            },
         }
     }
 }
@@ -396,6 +404,7 @@ impl Engine for FusedEngine {
 
     fn observe_dense(&mut self, gradients: &[DenseGradient]) -> Result<()> {
         check_dense(&self.specs().collect::<Vec<_>>(), gradients)?;
+        self.gather();
         if !std::mem::replace(&mut self.gathered, true) {
             self.gradient.fill(0.0);
         }
@@ -415,7 +424,6 @@ impl Engine for FusedEngine {
 
     fn update(&mut self, adam: &AdamStep) -> Result<f64> {
         let Some(limit) = adam.clip else {
-            self.begin_update();
             return Ok(self.layers().pull_back_and_step(adam).sqrt());
         };
         let norm = self.pull_back().sqrt();

@@ -1,4 +1,4 @@
-//! Sums over parts, sums of squares, and Adam's update over flat buffers, in pieces of a fixed size.
+//! Sums of squares, and Adam's update over flat buffers, in pieces of a fixed size.
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -7,26 +7,6 @@ use crate::engine::AdamStep;
 
 /// Numbers one thread takes at a time; what they become does not depend on it.
 const PIECE: usize = 16 * 1024;
-
-/// sum <- Σ of `parts` lists, in their order.
-pub(super) fn sum<'a>(sum: &mut [f32], parts: usize, list: impl Fn(usize) -> &'a [f32] + Sync) {
-    let run = |(n, sum): (usize, &mut [f32])| {
-        let range = n * PIECE..n * PIECE + sum.len();
-        sum.copy_from_slice(&list(0)[range.clone()]);
-        for part in 1..parts {
-            let values = &list(part)[range.clone()];
-            Arch::new().dispatch(
-                #[inline(always)]
-                || sum.iter_mut().zip(values).for_each(|(s, v)| *s += v),
-            );
-        }
-    };
-    if sum.len() <= 2 * PIECE || rayon::current_num_threads() == 1 {
-        sum.chunks_mut(PIECE).enumerate().for_each(run);
-    } else {
-        sum.par_chunks_mut(PIECE).enumerate().for_each(run);
-    }
-}
 
 /// Sum of squares in f64.
 pub(super) fn square(values: &[f32]) -> f64 {

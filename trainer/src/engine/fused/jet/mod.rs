@@ -17,7 +17,10 @@ use rayon::prelude::*;
 
 pub use self::plan::{Combination, MAX_ORDER, Plan, Wanted};
 use self::{tile::JetTile, wide::LANES};
-use super::{FusedEngine, panel::PANEL};
+use super::{
+    FusedEngine, Waiting,
+    panel::{PANEL, Row},
+};
 use crate::error::{Error, Result};
 
 /// Rows of a tile: what it leaves behind fits the second cache.
@@ -50,6 +53,13 @@ pub(super) struct Part {
     sum: f64,
 }
 
+impl Part {
+    /// Its gradient of all dense layers.
+    pub(super) fn gradient(&self) -> &[Row] {
+        &self.tile.gradient
+    }
+}
+
 /// The mapping's growth along every direction, `[frequencies]` each.
 type Slopes = Vec<Vec<f32>>;
 
@@ -68,13 +78,14 @@ impl FusedEngine {
         weight: f64,
         extra: &mut [f64],
     ) -> Result<f64> {
+        self.gather();
         let rooms = std::mem::take(&mut self.jets);
         let parts = self.run(rooms, plan, x, observation, Some(weight as f32), extra.len())?;
-        self.gather(parts.len(), |n| &parts[n].tile.gradient);
         for part in &parts {
             extra.iter_mut().zip(&part.extra).for_each(|(sum, g)| *sum += g);
         }
         let sum = parts.iter().map(|p| p.sum).sum();
+        self.waiting = Waiting::Jets(parts.len());
         self.jets = parts;
         Ok(sum)
     }
@@ -134,7 +145,7 @@ impl FusedEngine {
         let frequencies = self.network.mapping.as_ref().map_or(0, |m| m.outputs);
         Part {
             shape: (plan.rows(), points),
-            tile: JetTile::new(&self.network, plan, points, self.sum.len()),
+            tile: JetTile::new(&self.network, plan, points, self.rows),
             x: vec![0.0; points * architecture.inputs],
             turns: vec![0.0; points * frequencies],
             features: vec![0.0; rows * architecture.features()],
