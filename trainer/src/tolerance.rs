@@ -1,5 +1,7 @@
 //! Every tolerance of the tests, in one table. `EPS32` is the spacing of f32 at 1.
 
+use crate::engine::MatmulPrecision;
+
 /// Spacing of f32 at 1.
 pub const EPS32: f64 = 1.2e-7;
 
@@ -43,6 +45,26 @@ pub const ENGINES: f64 = 3e-5;
 /// Gradients of a GPU against those of the CPU over a few points, Euclidean norm of the difference over that of a tensor: far
 /// above rounding, which a SIREN of many layers amplifies, far below a kernel that is wrong.
 pub const DEVICES: f64 = 1e-2;
+
+/// The same where the factors of products are rounded to 10 bits behind the point.
+pub const DEVICES_TF32: f64 = 3e-2;
+/// As [`DEVICES_TF32`], to 7 bits.
+pub const DEVICES_BF16: f64 = 0.25;
+
+/// The one of the three for GPUs that round so.
+pub fn devices(matmul: MatmulPrecision) -> f64 {
+    match matmul {
+        MatmulPrecision::F32 => DEVICES,
+        MatmulPrecision::Tf32 => DEVICES_TF32,
+        MatmulPrecision::Bf16 => DEVICES_BF16,
+    }
+}
+
+/// Gradients of products whose factors are rounded to 10 bits behind the point, against exact ones, Euclidean norm
+/// of the difference over that of a tensor.
+pub const TF32: f64 = 2e-2;
+/// As [`TF32`], to 7 bits.
+pub const BF16: f64 = 0.1;
 
 /// Losses of two engines after up to a hundred steps, relative: rounding grows along a training.
 pub const TRAINING: f64 = 2e-3;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    engine::{EngineChoice, cuda, has_cuda_driver},
+    engine::{EngineChoice, MatmulPrecision, cuda, has_cuda_driver},
     error::{Error, Result},
     network::Parameterization,
     task::{
@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// Engines [default: fused, candle, and cuda where there is a GPU]
     #[arg(long, value_delimiter = ',')]
     engines: Vec<EngineChoice>,
+    /// What a CUDA GPU rounds the factors of matrix products to; its bound is the one of f32 all the same
+    #[arg(long, value_enum, default_value_t)]
+    matmul_precision: MatmulPrecision,
     /// Parameterizations
     #[arg(long, value_delimiter = ',', default_value = "rwf", value_parser = super::words::parameterization)]
     params: Vec<Parameterization>,
@@ -100,7 +103,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
             let rate = best_rate();
             println!("matrix products, {threads} thread(s): {rate:.0} GFLOP/s at best");
             for case in known.iter().filter(|c| args.cases.contains(&letter(c.name))) {
-                let timings = case.run(&engines, &args.params, threads, args.seconds, (rate, gpu_rate))?;
+                let timings =
+                    case.run((&engines, args.matmul_precision), &args.params, threads, args.seconds, (rate, gpu_rate))?;
                 timings.iter().for_each(print);
                 ours.extend(timings);
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::{
-    engine::{self, DeviceChoice, EngineChoice},
+    engine::{self, DeviceChoice, EngineChoice, MatmulPrecision},
     error::{Error, Result},
     network::Parameterization,
     task::compare::{
@@ -207,7 +207,7 @@ pub(super) fn run(args: Args) -> Result<()> {
             return Err(Error::Config { field: "experiment".into(), message });
         }
     };
-    let (device, device_name) = engine::device(common.device)?;
+    let (device, device_name) = engine::device(common.device, MatmulPrecision::F32)?;
     let options = Options {
         folder: common.output.unwrap_or_else(|| format!("compare-{name}").into()),
         seeds: common.seeds,

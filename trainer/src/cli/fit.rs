@@ -239,7 +239,7 @@ fn search(args: &Args, budget: Budget) -> Result<()> {
         minutes: args.budget.minutes,
         force: args.run.force,
     };
-    let (device, name) = device(args.run.device)?;
+    let (device, name) = device(args.run.device, args.run.matmul_precision)?;
     let interrupt = super::interrupt("the trials that are done are kept");
     let place = Place { engine: args.run.engine, device: &device, name: &name };
     let found = search::run(&request, place, &interrupt, args.run.quiet)?;

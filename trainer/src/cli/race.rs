@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{fit::SignalArgs, words};
 use crate::{
-    engine::{DeviceChoice, EngineChoice, device},
+    engine::{DeviceChoice, EngineChoice, MatmulPrecision, device},
     error::Result,
     task::{
         observed::Place,
@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         out,
         force: args.force,
     };
-    let (device, name) = device(DeviceChoice::Auto)?;
+    let (device, name) = device(DeviceChoice::Auto, MatmulPrecision::F32)?;
     let interrupt = super::interrupt("the trials that are done are kept");
     let place = Place { engine: EngineChoice::Auto, device: &device, name: &name };
     let finish = race::run(&request, place, &interrupt, args.quiet)?;

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::words::{self, MAPPINGS, Param, SCHEDULES, choice};
 use crate::{
     config,
-    engine::{DeviceChoice, EngineChoice, device},
+    engine::{DeviceChoice, EngineChoice, MatmulPrecision, device},
     error::{Error, Result},
     task::observed::{Findings, Observed, Place, Report, Request, run},
     train::Stop,
@@ -36,6 +36,9 @@ pub(super) struct RunArgs {
     /// What computes the network
     #[arg(long, value_enum, default_value_t)]
     pub(super) engine: EngineChoice,
+    /// What a CUDA GPU rounds the factors of matrix products to while training
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) matmul_precision: MatmulPrecision,
     /// No progress and no report
     #[arg(short, long)]
     pub(super) quiet: bool,
@@ -138,7 +141,7 @@ impl RunArgs {
 
     /// Runs a task and tells what came out.
     pub(super) fn run<T: Observed>(&self, request: Request<T>, training: &TrainingArgs) -> Result<()> {
-        let (device, name) = device(self.device)?;
+        let (device, name) = device(self.device, self.matmul_precision)?;
         let interrupt = super::interrupt("checkpoint and model are being written");
         let place = Place { engine: self.engine, device: &device, name: &name };
         let report = run(request, place, &interrupt, self.quiet)?;

@@ -128,7 +128,11 @@ pub(super) fn parameterization(word: &str) -> std::result::Result<Parameterizati
 
 /// For clap: a precision by name.
 pub(super) fn precision(text: &str) -> std::result::Result<Precision, String> {
-    Precision::from_name(text).ok_or_else(|| "expected f32 or f16".into())
+    let expected = match text {
+        "tf32" | "bf16" => "expected f32 or f16, weights in the file; what training rounds to is --matmul-precision",
+        _ => "expected f32 or f16",
+    };
+    Precision::from_name(text).ok_or_else(|| expected.into())
 }
 
 /// For clap: weights of any kind by name.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{cuda, has_cuda_driver};
+use super::{MatmulPrecision, cuda, has_cuda_driver};
 use crate::error::{Error, Result};
 
 /// Where to compute.
@@ -16,6 +16,8 @@ pub enum Device {
         ordinal: usize,
         /// Whether nobody insists on it: what fails there goes on on the CPU.
         or_cpu: bool,
+        /// How exactly it computes matrix products.
+        matmul: MatmulPrecision,
     },
 }
 
@@ -33,7 +35,7 @@ impl Device {
     /// The same for candle, whose kernels for GPUs are in builds with the feature `cuda` alone.
     pub(super) fn candle(self) -> Result<candle_core::Device> {
         match self {
-            Self::Cuda { ordinal, or_cpu } if cfg!(feature = "cuda") || !or_cpu => candle_cuda(ordinal),
+            Self::Cuda { ordinal, or_cpu, .. } if cfg!(feature = "cuda") || !or_cpu => candle_cuda(ordinal),
             _ => Ok(candle_core::Device::Cpu),
         }
     }
@@ -67,15 +69,34 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// The device and what to call it. Where a GPU is there but cannot be used, and the CPU may be, that is said.
+/// The device and what to call it. Where a GPU is there but cannot be used, and the CPU may be, that is said, as it is where
+/// less exact products that were asked for are exact, there being no GPU.
 ///
 /// # Errors
-/// [`Error::Device`] saying what is missing for a GPU that was asked for.
-pub fn device(choice: DeviceChoice) -> Result<(Device, String)> {
+/// [`Error::Device`] saying what is missing for a GPU that was asked for, [`Error::Config`] for less exact products on a
+/// CPU that was asked for.
+pub fn device(choice: DeviceChoice, matmul: MatmulPrecision) -> Result<(Device, String)> {
+    let rounded = matmul != MatmulPrecision::F32;
     let found = |ordinal, or_cpu| {
         let (name, _) = cuda(ordinal)?;
-        Ok((Device::Cuda { ordinal, or_cpu }, format!("cuda:{ordinal}, {name}")))
+        let products = if rounded { format!(", products in {}", matmul.name()) } else { String::new() };
+        Ok((Device::Cuda { ordinal, or_cpu, matmul }, format!("cuda:{ordinal}, {name}{products}")))
     };
+    if rounded && choice == DeviceChoice::Cpu {
+        return Err(Error::Config {
+            field: "--matmul-precision".into(),
+            message: format!(
+                "found {} with --device cpu, expected f32: the CPU has exact products alone",
+                matmul.name()
+            ),
+        });
+    }
+    if rounded && choice == DeviceChoice::Auto && !has_cuda_driver() {
+        eprintln!(
+            "on the CPU, where products are exact: there is no CUDA GPU for --matmul-precision {}",
+            matmul.name()
+        );
+    }
     match choice {
         DeviceChoice::Auto if has_cuda_driver() => Ok(found(0, true).unwrap_or_else(|reason: Error| {
             eprintln!("on the CPU: {reason}");
@@ -119,17 +140,27 @@ mod tests {
     #[test]
     fn a_gpu_that_is_not_there_is_an_error_only_for_who_insists() {
         if !has_cuda_driver() {
-            assert_eq!(device(DeviceChoice::Auto).unwrap(), (Device::Cpu, "cpu".into()));
-            let error = device(DeviceChoice::Cuda(1)).unwrap_err();
+            assert_eq!(device(DeviceChoice::Auto, MatmulPrecision::F32).unwrap(), (Device::Cpu, "cpu".into()));
+            let error = device(DeviceChoice::Cuda(1), MatmulPrecision::F32).unwrap_err();
             assert!(error.exit_code() == 2 && error.to_string().contains("--device cpu"), "{error}");
         }
     }
 
     #[test]
+    fn products_are_exact_on_the_cpu() {
+        let error = device(DeviceChoice::Cpu, MatmulPrecision::Tf32).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains("found tf32 with --device cpu"), "{error}");
+        if !has_cuda_driver() {
+            assert_eq!(device(DeviceChoice::Auto, MatmulPrecision::Bf16).unwrap().0, Device::Cpu);
+        }
+    }
+
+    #[test]
     fn candle_is_on_the_cpu_where_nobody_insists_and_this_build_has_no_other() {
+        let gpu = |ordinal, or_cpu| Device::Cuda { ordinal, or_cpu, matmul: MatmulPrecision::F32 };
         if !cfg!(feature = "cuda") {
-            assert!(Device::Cuda { ordinal: 0, or_cpu: true }.candle().unwrap().is_cpu());
-            let error = Device::Cuda { ordinal: 2, or_cpu: false }.candle().unwrap_err().to_string();
+            assert!(gpu(0, true).candle().unwrap().is_cpu());
+            let error = gpu(2, false).candle().unwrap_err().to_string();
             assert!(error.contains("cuda:2") && error.contains("--features rwf-trainer/cuda"), "{error}");
         }
     }

@@ -1,6 +1,8 @@
 //! A GPU that nobody insists on: what fails there, or is not there, goes on on the CPU, which is said once.
 
-use super::{AdamStep, Batch, DeepOnetEngine, DenseGradient, Engine, FusedEngine, Loss, Observation, StepReport};
+use super::{
+    AdamStep, Batch, DeepOnetEngine, DenseGradient, Engine, FusedEngine, Loss, MatmulPrecision, Observation, StepReport,
+};
 use crate::{
     error::{Error, Result},
     network::{DenseNetwork, Network, Parameter},
@@ -18,11 +20,12 @@ const POINTS: usize = 64;
 pub(super) fn engine<E: Engine + 'static>(
     network: &Network,
     parameters: &[Parameter],
+    matmul: MatmulPrecision,
     gpu: impl FnOnce() -> Result<E>,
 ) -> Result<Box<dyn Engine>> {
     let mut cpu = FusedEngine::new(network, parameters)?;
     let found = gpu().and_then(|mut gpu| {
-        check(network, &mut gpu, &mut cpu)?;
+        check(network, &mut gpu, &mut cpu, matmul)?;
         Ok(gpu)
     });
     match found {
@@ -39,7 +42,7 @@ fn say(reason: &dyn std::fmt::Display) {
 }
 
 /// Whether loss and gradients of both are the same at some points.
-fn check(network: &Network, gpu: &mut dyn Engine, cpu: &mut dyn Engine) -> Result<()> {
+fn check(network: &Network, gpu: &mut dyn Engine, cpu: &mut dyn Engine, matmul: MatmulPrecision) -> Result<()> {
     let mut rng = Rng::new(0).stream("agree");
     let mut draw = |n: usize| (0..n * POINTS).map(|_| rng.uniform() as f32).collect::<Vec<f32>>();
     let (x, y) = (draw(network.architecture.inputs), draw(network.architecture.outputs()));
@@ -57,12 +60,12 @@ fn check(network: &Network, gpu: &mut dyn Engine, cpu: &mut dyn Engine) -> Resul
         // A NaN must not pass.
         off = if difference.is_finite() { off.max(difference) } else { f64::INFINITY };
     }
-    if off < tolerance::DEVICES {
+    if off < tolerance::devices(matmul) {
         return Ok(());
     }
     Err(Error::Device(format!(
         "the GPU's loss and gradients differ from the CPU's by {off:.1e}, expected at most {:.0e}: it is not used",
-        tolerance::DEVICES
+        tolerance::devices(matmul)
     )))
 }
 

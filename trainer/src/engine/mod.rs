@@ -12,6 +12,7 @@ mod fallback;
 mod fused;
 mod layout;
 mod lbfgs;
+mod matmul;
 mod observation;
 
 pub use candle::CandleEngine;
@@ -19,6 +20,7 @@ pub use cuda::{CudaEngine, cuda, has_cuda_driver};
 pub use deeponet::{DeepOnetEngine, OperatorLook, OperatorObservation, Pairs};
 pub use device::{Device, DeviceChoice, device};
 pub use fused::{Combination, FusedEngine, JetObservation, MAX_ORDER, Plan, Wanted, peak};
+pub use matmul::MatmulPrecision;
 pub use observation::{Observation, Samples};
 
 use crate::{
@@ -53,6 +55,14 @@ pub fn engine(
     device: &Device,
 ) -> Result<Box<dyn Engine>> {
     let wrong = |message: &str| Err(Error::Config { field: "--engine".into(), message: message.into() });
+    if let (EngineChoice::Candle, Device::Cuda { matmul, .. }) = (choice, *device)
+        && matmul != MatmulPrecision::F32
+    {
+        return Err(Error::Config {
+            field: "--matmul-precision".into(),
+            message: format!("found {} with --engine candle, expected `--engine cuda`", matmul.name()),
+        });
+    }
     match (choice, *device) {
         (EngineChoice::Candle, device) => Ok(Box::new(CandleEngine::new(network, parameters, &device.candle()?)?)),
         (EngineChoice::Auto | EngineChoice::Fused, Device::Cpu)
@@ -65,11 +75,11 @@ pub fn engine(
         (EngineChoice::Cuda, Device::Cpu) => {
             wrong("found cuda on the CPU, expected a GPU: `--device cuda` says what is missing for one")
         }
-        (EngineChoice::Auto, Device::Cuda { ordinal, or_cpu: true }) => {
-            fallback::engine(network, parameters, || CudaEngine::new(network, parameters, ordinal))
+        (EngineChoice::Auto, Device::Cuda { ordinal, or_cpu: true, matmul }) => {
+            fallback::engine(network, parameters, matmul, || CudaEngine::new(network, parameters, ordinal, matmul))
         }
-        (EngineChoice::Auto | EngineChoice::Cuda, Device::Cuda { ordinal, .. }) => {
-            Ok(Box::new(CudaEngine::new(network, parameters, ordinal)?))
+        (EngineChoice::Auto | EngineChoice::Cuda, Device::Cuda { ordinal, matmul, .. }) => {
+            Ok(Box::new(CudaEngine::new(network, parameters, ordinal, matmul)?))
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::{
     engine::{
-        AdamStep, Batch, Device, Engine, EngineChoice, FusedEngine, JetObservation, Loss, Plan, Wanted, engine, peak,
+        AdamStep, Batch, Device, Engine, EngineChoice, FusedEngine, JetObservation, Loss, MatmulPrecision, Plan,
+        Wanted, engine, peak,
     },
     error::Result,
     network::{ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameterization},
@@ -119,7 +120,7 @@ impl Case {
     /// Those of the engines.
     pub fn run(
         &self,
-        engines: &[EngineChoice],
+        (engines, matmul): (&[EngineChoice], MatmulPrecision),
         parameterizations: &[Parameterization],
         threads: usize,
         seconds: f64,
@@ -135,7 +136,7 @@ impl Case {
             let gflop = 1e-9 * self.operations(&network);
             for &choice in engines {
                 let on_gpu = choice == EngineChoice::Cuda;
-                let device = if on_gpu { Device::Cuda { ordinal: 0, or_cpu: false } } else { Device::Cpu };
+                let device = if on_gpu { Device::Cuda { ordinal: 0, or_cpu: false, matmul } } else { Device::Cpu };
                 let engine = match (self.residual, choice) {
                     (false, _) => {
                         let mut engine = engine(choice, &network, &start, &device)?;

@@ -13,12 +13,17 @@ use super::{
     nvrtc::Nvrtc,
     plan::THREADS,
 };
-use crate::error::{Error, Result};
+use crate::{
+    engine::MatmulPrecision,
+    error::{Error, Result},
+};
 
 /// The first driver whose functions and kernels' code we use, CUDA 12.0.
 const DRIVER: i32 = 12_000;
 /// The first multiprocessors that kernels are written for, 7.5: what NVRTC 13 begins with.
 const VERSION: i32 = 75;
+/// The first whose tensor cores take TF32 and BF16, 8.0.
+const TENSOR_VERSION: i32 = 80;
 
 /// A GPU with a stream of its own.
 pub(super) struct Gpu {
@@ -85,6 +90,21 @@ fn check_version(found: i32) -> Result<()> {
     )))
 }
 
+/// Whether their tensor cores take products of this precision.
+fn check_products(found: i32, matmul: MatmulPrecision) -> Result<()> {
+    if matmul == MatmulPrecision::F32 || found >= TENSOR_VERSION {
+        return Ok(());
+    }
+    Err(Error::Device(format!(
+        "--matmul-precision {}: the GPU's compute capability is {}.{}, expected {}.{} or later; use f32",
+        matmul.name(),
+        found / 10,
+        found % 10,
+        TENSOR_VERSION / 10,
+        TENSOR_VERSION % 10
+    )))
+}
+
 /// Whether the driver's library is there at all.
 pub(super) fn has_driver() -> bool {
     // SAFETY: opens the driver's library, which has no preconditions.
@@ -120,6 +140,14 @@ impl Gpu {
         let stream = context.new_stream().map_err(|e| explain("make a stream", e))?;
         let (modules, graphs) = (RefCell::default(), RefCell::default());
         Ok(Self { context, stream, nvrtc: Nvrtc::open()?, version, properties, modules, graphs })
+    }
+
+    /// Whether it can compute products so.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with what it would take.
+    pub(super) fn check(&self, matmul: MatmulPrecision) -> Result<()> {
+        check_products(self.version, matmul)
     }
 
     /// What NVIDIA calls it.
@@ -286,6 +314,9 @@ mod tests {
         assert!(text.contains("CUDA 11.8") && text.contains("12.0"), "{text}");
         let text = check_version(61).unwrap_err().to_string();
         assert!(text.contains("6.1") && text.contains("7.5"), "{text}");
+        assert!(check_products(75, MatmulPrecision::F32).is_ok() && check_products(80, MatmulPrecision::Bf16).is_ok());
+        let text = check_products(75, MatmulPrecision::Tf32).unwrap_err().to_string();
+        assert!(text.contains("tf32") && text.contains("7.5") && text.contains("8.0"), "{text}");
     }
 
     #[test]

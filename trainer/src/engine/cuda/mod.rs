@@ -28,7 +28,8 @@ use self::{
     state::State,
 };
 use super::{
-    AdamStep, Batch, DenseGradient, Engine, Loss, Observation, StepReport, check_dense, layout::Layout, whole_groups,
+    AdamStep, Batch, DenseGradient, Engine, Loss, MatmulPrecision, Observation, StepReport, check_dense,
+    layout::Layout, whole_groups,
 };
 use crate::{
     error::{Error, Result},
@@ -84,23 +85,30 @@ pub fn has_cuda_driver() -> bool {
 }
 
 impl CudaEngine {
-    /// `network` with these trained numbers on GPU `n`.
+    /// `network` with these trained numbers on GPU `n`, factors of its products rounded to `matmul`.
     ///
     /// # Errors
     /// [`Error::Device`] saying what is missing and what to do, [`Error::Config`] for hidden layers that differ or a
     /// parameter that is missing or has another shape.
-    pub fn new(network: &Network, parameters: &[Parameter], n: usize) -> Result<Self> {
-        Self::on(Rc::new(Gpu::new(n)?), network, parameters)
+    pub fn new(network: &Network, parameters: &[Parameter], n: usize, matmul: MatmulPrecision) -> Result<Self> {
+        let gpu = Gpu::new(n)?;
+        gpu.check(matmul)?;
+        Self::on(Rc::new(gpu), network, parameters, matmul)
     }
 
-    fn on(machine: Rc<dyn Machine>, network: &Network, parameters: &[Parameter]) -> Result<Self> {
+    fn on(
+        machine: Rc<dyn Machine>,
+        network: &Network,
+        parameters: &[Parameter],
+        matmul: MatmulPrecision,
+    ) -> Result<Self> {
         let sizes = Sizes::new(network)?;
         let layout = Layout::new(network);
         let kernels = [Kernel::Materialize, Kernel::PullBack, Kernel::SharedSlopes, Kernel::Gather, Kernel::Adam];
         let module = machine.load(&program::parameters(&sizes, layout.len), &kernels)?;
         let mut engine = Self {
             state: State::new(&machine, &sizes, layout.len)?,
-            passes: Passes::new(&machine, &sizes, network)?,
+            passes: Passes::new(&machine, &sizes, network, matmul)?,
             data: None,
             gathered: false,
             recorded: RefCell::default(),
@@ -238,7 +246,11 @@ impl CudaEngine {
 
 impl Engine for CudaEngine {
     fn name(&self) -> &'static str {
-        "cuda"
+        match self.passes.matmul {
+            MatmulPrecision::F32 => "cuda",
+            MatmulPrecision::Tf32 => "cuda, tf32",
+            MatmulPrecision::Bf16 => "cuda, bf16",
+        }
     }
 
     fn steps_together(&self) -> usize {

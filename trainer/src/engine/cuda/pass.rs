@@ -10,7 +10,7 @@ use super::{
     sizes::Sizes,
     state::State,
 };
-use crate::{error::Result, network::Network};
+use crate::{engine::MatmulPrecision, error::Result, network::Network};
 
 /// What a pass looks at; places are those of buffers, 0 where there is none.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +67,7 @@ impl Pass {
 pub(super) struct Passes {
     machine: Rc<dyn Machine>,
     sizes: Sizes,
+    pub(super) matmul: MatmulPrecision,
     /// Frequencies `[inputs, frequencies]`, then phases.
     frequencies: Buffer<f32>,
     modules: RefCell<Vec<(Shape, Module)>>,
@@ -74,13 +75,19 @@ pub(super) struct Passes {
 }
 
 impl Passes {
-    pub(super) fn new(machine: &Rc<dyn Machine>, sizes: &Sizes, network: &Network) -> Result<Self> {
+    pub(super) fn new(
+        machine: &Rc<dyn Machine>,
+        sizes: &Sizes,
+        network: &Network,
+        matmul: MatmulPrecision,
+    ) -> Result<Self> {
         let mapping = network.mapping.iter().flat_map(|m| m.kernel.iter().chain(&m.bias));
         let frequencies: Vec<f32> = mapping.map(|&v| v as f32).collect();
         Ok(Self {
             frequencies: Buffer::from(machine, &frequencies)?,
             machine: machine.clone(),
             sizes: sizes.clone(),
+            matmul,
             modules: RefCell::default(),
             made: RefCell::default(),
         })
@@ -107,7 +114,7 @@ impl Passes {
         if let Some((_, module)) = self.modules.borrow().iter().find(|(s, _)| *s == shape) {
             return Ok(*module);
         }
-        let module = self.machine.load(&program::tile(&self.sizes, shape), &[Kernel::Tile])?;
+        let module = self.machine.load(&program::tile(&self.sizes, shape, self.matmul), &[Kernel::Tile])?;
         self.modules.borrow_mut().push((shape, module));
         Ok(module)
     }

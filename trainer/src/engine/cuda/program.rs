@@ -8,7 +8,10 @@ use super::{
     plan::{STAGE, Shape, THREADS},
     sizes::Sizes,
 };
-use crate::network::{Parameterization, Per, Scale};
+use crate::{
+    engine::MatmulPrecision,
+    network::{Parameterization, Per, Scale},
+};
 
 /// What a pass over points is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +56,15 @@ macro_rules! files {
     ($($name:literal),*) => { &[$(($name, include_str!(concat!("kernels/", $name)))),*] };
 }
 
-const TILE: &[File] = files!("layout.cu", "sum.cu", "activation.cu", "mapping.cu", "product.cu", "tile.cu");
+const BEFORE: &[File] = files!("layout.cu", "sum.cu", "activation.cu", "mapping.cu", "stage.cu");
+/// Products in exact f32, and those of tensor cores.
+const PRODUCT: &[File] = files!("product.cu");
+const TENSOR: &[File] = files!("tensor.cu");
+const TILE: &[File] = files!("tile.cu");
 const PARAMETERS: &[File] = files!("layout.cu", "sum.cu", "trained.cu", "factors.cu", "optimizer.cu");
 
 /// The kernel of points, for tiles of this shape.
-pub(super) fn tile(sizes: &Sizes, shape: Shape) -> String {
+pub(super) fn tile(sizes: &Sizes, shape: Shape, matmul: MatmulPrecision) -> String {
     let mut source = widths(sizes);
     let numbers = [
         ("TILE", shape.tile),
@@ -80,7 +87,14 @@ pub(super) fn tile(sizes: &Sizes, shape: Shape) -> String {
         ("OUTPUT_ACTIVATION", sizes.output_activation),
     ];
     kinds.iter().for_each(|(name, kind)| define(&mut source, name, kind.name().to_uppercase()));
-    append(source, TILE)
+    if matmul != MatmulPrecision::F32 {
+        for (value, precision) in MatmulPrecision::ALL.into_iter().enumerate().skip(1) {
+            define(&mut source, &precision.name().to_uppercase(), value);
+        }
+        define(&mut source, "MATMUL", matmul.name().to_uppercase());
+    }
+    let product = if matmul == MatmulPrecision::F32 { PRODUCT } else { TENSOR };
+    append(source, &[BEFORE, product, TILE].concat())
 }
 
 /// The kernels of trained numbers.

@@ -15,7 +15,7 @@ const SHARED: usize = 100 * 1024;
 
 fn emulated(network: &Network, start: &[Parameter], shared: usize) -> Result<CudaEngine> {
     let machine = Emulator::new(MULTIPROCESSORS, shared).expect("asked for before");
-    CudaEngine::on(Rc::new(machine), network, start)
+    CudaEngine::on(Rc::new(machine), network, start, MatmulPrecision::F32)
 }
 
 fn make(network: &Network, start: &[Parameter]) -> Result<Box<dyn Engine>> {
@@ -147,6 +147,42 @@ fn gradients_and_values_equal_the_cpu_over_many_tiles() {
     }
 }
 
+/// Widths that fill squares of tensor cores and that do not, tiles in shared memory and not, all architectures.
+#[test]
+fn products_on_tensor_cores_are_those_of_rounded_factors() {
+    if !possible() {
+        return;
+    }
+    for (config, shared) in wide() {
+        let (x, y) = contract::samples(300);
+        let (network, start) = Network::new(&config, 2, 2, &mut Rng::new(5)).unwrap();
+        let mut fused = FusedEngine::new(&network, &start).unwrap();
+        fused.load(&x, &y).unwrap();
+        let (loss, expected) = fused.loss_and_gradients(Batch::Full, Loss::MeanSquaredError).unwrap();
+        let mut before = 0.0;
+        for (matmul, most) in [(MatmulPrecision::Tf32, tolerance::TF32), (MatmulPrecision::Bf16, tolerance::BF16)] {
+            let machine = Emulator::new(MULTIPROCESSORS, shared).expect("asked for before");
+            let mut cuda = CudaEngine::on(Rc::new(machine), &network, &start, matmul).unwrap();
+            cuda.load(&x, &y).unwrap();
+            let (rounded, found) = cuda.loss_and_gradients(Batch::Full, Loss::MeanSquaredError).unwrap();
+            assert!((rounded / loss - 1.0).abs() < most, "{config:?} {matmul:?}: loss {rounded} {loss}");
+            let mut off = 0.0f64;
+            for (found, expected) in found.iter().zip(&expected) {
+                let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+                let pairs = found.values.iter().zip(&expected.values);
+                let difference = norm(&mut pairs.map(|(a, b)| a - b));
+                let size = norm(&mut expected.values.iter().copied());
+                assert!(difference <= most * size, "{config:?} {matmul:?} {}: {difference:e} of {size:e}", found.name);
+                off += difference / size;
+            }
+            // Rounded they are, and the fewer bits the more.
+            println!("{config:?} {matmul:?}: {off:e}");
+            assert!(off > 2.0 * before + 1e-5, "{config:?} {matmul:?}: {off:e} after {before:e}");
+            before = off;
+        }
+    }
+}
+
 #[test]
 fn a_hundred_steps_go_the_way_of_the_cpu_and_checkpoints_are_shared() {
     if !possible() {
@@ -249,9 +285,9 @@ fn what_fails_on_a_gpu_that_nobody_insists_on_goes_on_on_the_cpu() {
     let small = || {
         let mut machine = Emulator::new(MULTIPROCESSORS, SHARED).expect("asked for before");
         machine.size = 1 << 20;
-        CudaEngine::on(Rc::new(machine), &network, &start)
+        CudaEngine::on(Rc::new(machine), &network, &start, MatmulPrecision::F32)
     };
-    let make = || fallback::engine(&network, &start, small).unwrap();
+    let make = || fallback::engine(&network, &start, MatmulPrecision::F32, small).unwrap();
 
     // A signal that does not fit its memory: the CPU goes on where the GPU stood.
     let mut engine = make();
@@ -270,10 +306,11 @@ fn what_fails_on_a_gpu_that_nobody_insists_on_goes_on_on_the_cpu() {
     assert!(engine.name() == "cuda" && engine.fused().is_some() && engine.name() == "fused");
 
     // No GPU, and one that computes something else.
-    let none = fallback::engine(&network, &start, || Err::<CudaEngine, _>(Error::Device("none".into())));
+    let none =
+        fallback::engine(&network, &start, MatmulPrecision::F32, || Err::<CudaEngine, _>(Error::Device("none".into())));
     assert_eq!(none.unwrap().name(), "fused");
     let (_, other) = Network::new(&config, 2, 2, &mut Rng::new(6)).unwrap();
-    let wrong = fallback::engine(&network, &start, || emulated(&network, &other, SHARED));
+    let wrong = fallback::engine(&network, &start, MatmulPrecision::F32, || emulated(&network, &other, SHARED));
     assert_eq!(wrong.unwrap().name(), "fused");
 }
 
@@ -387,11 +424,18 @@ fn kernels_compile_for_gpus_of_2020_and_2022() {
             let (network, _) = Network::new(config, 2, 2, &mut Rng::new(0)).unwrap();
             let sizes = Sizes::new(&network).unwrap();
             let plan = Plan::new(&sizes, &machine, *points);
-            let (code, log) = nvrtc.compile(&program::tile(&sizes, plan.shape), version).unwrap();
-            let (registers, spilled) = used(&log);
-            println!("sm_{version}, {points} points, {plan:?}: {registers} registers, {spilled} bytes spilled");
-            assert!(!code.is_empty() && registers * plan.shape.resident * plan::THREADS <= 65_536, "{config:?}: {log}");
-            assert!(spilled <= SPILLED, "{config:?}: {log}");
+            for matmul in MatmulPrecision::ALL {
+                let (code, log) = nvrtc.compile(&program::tile(&sizes, plan.shape, matmul), version).unwrap();
+                let (registers, spilled) = used(&log);
+                println!(
+                    "sm_{version}, {points} points, {matmul:?}, {plan:?}: {registers} registers, {spilled} spilled"
+                );
+                assert!(
+                    !code.is_empty() && registers * plan.shape.resident * plan::THREADS <= 65_536,
+                    "{config:?}: {log}"
+                );
+                assert!(spilled <= SPILLED, "{config:?}: {log}");
+            }
             let parameters = program::parameters(&sizes, Layout::new(&network).len);
             assert!(!nvrtc.compile(&parameters, version).unwrap().0.is_empty());
         }
