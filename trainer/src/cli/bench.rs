@@ -111,7 +111,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
             Ok(())
         })?;
         if args.against == Some(Against::Python) {
-            let theirs = peers::training(&args.python, &args.cases, threads, args.seconds)?;
+            let theirs =
+                peers::training(&args.python, &args.cases, threads, args.seconds, engines == [EngineChoice::Cuda])?;
             theirs.iter().for_each(|peer| print_peer(peer, &ours));
         }
     }

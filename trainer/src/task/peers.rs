@@ -53,13 +53,20 @@ const FILES: [(&str, &str); 5] = [
 const TRAINING: [&str; 2] = ["train_jax.py", "train_torch.py"];
 const INFERENCE: [&str; 1] = ["infer_litert.py"];
 
-/// Runs every training script for the cases with these letters, one after the other.
+/// Runs every training script for the cases with these letters, one after the other, on the CPU or on a CUDA GPU.
 ///
 /// # Errors
 /// [`Error::Config`] when Python does not start or a script ends with an error, with the last line it wrote.
-pub fn training(python: &Path, letters: &[char], threads: usize, seconds: f64) -> Result<Vec<PeerTiming>> {
+pub fn training(
+    python: &Path,
+    letters: &[char],
+    threads: usize,
+    seconds: f64,
+    on_gpu: bool,
+) -> Result<Vec<PeerTiming>> {
     let list: Vec<String> = letters.iter().map(char::to_string).collect();
-    run(python, &TRAINING, [list.join(","), threads.to_string(), seconds.to_string()])
+    let device = if on_gpu { "cuda" } else { "cpu" };
+    run(python, &TRAINING, &[list.join(","), threads.to_string(), seconds.to_string(), device.into()])
 }
 
 /// Runs every script that evaluates networks, for cases that begin with these words.
@@ -67,11 +74,11 @@ pub fn training(python: &Path, letters: &[char], threads: usize, seconds: f64) -
 /// # Errors
 /// As [`training`].
 pub fn inference(python: &Path, cases: &[&str], threads: usize, seconds: f64) -> Result<Vec<PeerInference>> {
-    run(python, &INFERENCE, [cases.join(","), threads.to_string(), seconds.to_string()])
+    run(python, &INFERENCE, &[cases.join(","), threads.to_string(), seconds.to_string()])
 }
 
 /// What the scripts write, a line of JSON each.
-fn run<T: DeserializeOwned>(python: &Path, scripts: &[&str], arguments: [String; 3]) -> Result<Vec<T>> {
+fn run<T: DeserializeOwned>(python: &Path, scripts: &[&str], arguments: &[String]) -> Result<Vec<T>> {
     let failed = |message: String| Error::Config { field: "--against python".into(), message };
     let folder = tempfile::tempdir().map_err(|e| failed(format!("found no place for the scripts: {e}")))?;
     for (name, text) in FILES {
@@ -81,7 +88,7 @@ fn run<T: DeserializeOwned>(python: &Path, scripts: &[&str], arguments: [String;
     for script in scripts {
         let output = Command::new(python)
             .arg(folder.path().join(script))
-            .args(&arguments)
+            .args(arguments)
             .stdin(Stdio::null())
             .output()
             .map_err(|e| failed(format!("cannot run `{}`: {e}; give one with --python", python.display())))?;
