@@ -34,6 +34,7 @@ pub mod fold;
 pub mod import;
 pub mod jobs;
 pub mod network;
+mod numpy;
 pub mod observation;
 pub mod plot;
 pub mod quantize;

@@ -164,6 +164,14 @@ fn arrays_of_ones_own_are_learned() {
         Stored::f32("outputs", &[n, q, 2], &outputs),
     ];
     bench.write("pairs.safetensors", container::write(&tensors, &Words::new()));
+    let tensor = |shape: &[usize], values: &[f32]| {
+        candle_core::Tensor::from_slice(values, shape, &candle_core::Device::Cpu).unwrap()
+    };
+    let named = [("inputs", tensor(&[n, m], &inputs)), ("points", tensor(&[n, q, 1], &points))];
+    let outputs = ("outputs", tensor(&[n, q, 2], &outputs));
+    let archive: Vec<_> = named.iter().chain([&outputs]).map(|(name, tensor)| (*name, tensor)).collect();
+    candle_core::Tensor::write_npz(&archive, bench.path("pairs.npz")).unwrap();
+    candle_core::Tensor::write_npz(&archive[..2], bench.path("half.npz")).unwrap();
     let small = "--hidden 16 --depth 2 --steps 800 --lr 0.01 --evaluate-every 400";
     bench.ok(&format!("operator --inputs u.npy --points y.npy --outputs s.npy {small} --latent 64 -o a.safetensors"));
     assert!(error(&bench, "a.safetensors", "relative_l2") < 0.1);
@@ -172,11 +180,16 @@ fn arrays_of_ones_own_are_learned() {
     bench.ok(&format!("operator pairs.safetensors {small} -o b.safetensors"));
     let fitted = bench.read("pairs-operator.safetensors");
     assert_eq!(fitted, bench.read("b.safetensors"));
+    bench.ok(&format!("fit pairs.npz {small} -o c.safetensors"));
+    assert_eq!(fitted, bench.read("c.safetensors"));
     // The same numbers from other files: the same networks.
     assert_eq!(fitted, bench.read("a.safetensors"));
     assert!(names(&bench.path("a.run")).contains(&"solution.png".to_owned()));
     let info = bench.ok("info a.safetensors");
     assert!(info.contains("8 sensors") && info.contains("output         s1"), "{info}");
+    let at = |function: &str| bench.ok(&format!("eval a.safetensors --input-function {function} --number 3 --at 0.5"));
+    assert_eq!(at("u.npy"), at("pairs.npz"));
+    bench.refused("operator half.npz", &["half.npz", "[\"inputs\", \"points\"]", "\"outputs\""]);
 }
 
 #[test]
@@ -203,6 +216,7 @@ fn what_cannot_be_is_refused_and_nothing_is_left_behind() {
     npy(&bench, "s.npy", &[4, 6], &[0.5; 24]);
     npy(&bench, "nan.npy", &[4, 5], &[f32::NAN; 20]);
     bench.write("text.safetensors", "no tensors here");
+    bench.write("text.npz", "no arrays here");
     bench.write("darcy-data.safetensors", "somebody's");
     let before = bench.files();
     for (line, words) in [
@@ -223,6 +237,7 @@ fn what_cannot_be_is_refused_and_nothing_is_left_behind() {
         ("--inputs u.npy --points y.npy --outputs nan.npy", &["nan.npy", "finite"]),
         ("--inputs nowhere.npy --points y.npy --outputs s.npy", &["nowhere.npy"]),
         ("text.safetensors", &["text.safetensors", "safetensors"]),
+        ("text.npz", &["text.npz", "no NumPy archive"]),
         ("nowhere.safetensors", &["nowhere.safetensors"]),
     ] {
         bench.refused(&format!("operator {line} --steps 2"), words);

@@ -38,8 +38,9 @@ pub(super) struct Args {
     /// Signal to compare with
     #[arg(long, value_name = "INPUT")]
     against: Option<PathBuf>,
-    /// Input function of an operator, NPY: its values at the sensors, or several functions
-    #[arg(long, value_name = "NPY")]
+    /// Input function of an operator, NPY: its values at the sensors, or several functions; also `inputs` of an NPZ or
+    /// safetensors file of pairs
+    #[arg(long, value_name = "FILE")]
     input_function: Option<PathBuf>,
     /// Which of several functions in that file
     #[arg(long, value_name = "N", default_value_t = 0, requires = "input_function")]
@@ -59,7 +60,7 @@ fn opened<'a>(args: &Args, bytes: &'a [u8]) -> Result<Box<dyn Evaluate + 'a>> {
         }
         (None, true) => Err(Error::Config {
             field: "--input-function".into(),
-            message: "found none, expected an NPY with the values of the operator's input function at its sensors"
+            message: "found none, expected a file with the values of the operator's input function at its sensors"
                 .into(),
         }),
         (Some(_), false) => {

@@ -61,9 +61,9 @@ pub(super) struct Args {
     /// Write a Rust module with the model as a `static` instead of a file, for programs without a file reader
     #[arg(long)]
     rust: bool,
-    /// Values of an operator's input function at its sensors (NPY, of several functions the first): folds the branch into
-    /// the trunk's last layer, from a run or a model file
-    #[arg(long, value_name = "NPY", conflicts_with = "rust")]
+    /// Values of an operator's input function at its sensors (NPY, or `inputs` of an NPZ or safetensors file; of several
+    /// functions the first): folds the branch into the trunk's last layer, from a run or a model file
+    #[arg(long, value_name = "FILE", conflicts_with = "rust")]
     fold_input: Option<PathBuf>,
     /// Replace a file that is there
     #[arg(long)]

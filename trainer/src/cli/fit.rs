@@ -13,7 +13,7 @@ use crate::{
     cost::Clock,
     engine::device,
     error::{Error, Result},
-    signal::{LoadOptions, SignalKind},
+    signal::{LoadOptions, SignalKind, operator::is_pairs},
     task::{
         fit::{self, Place, Request},
         many::{self, Shard},
@@ -26,7 +26,7 @@ const EXAMPLES: &str = "Examples:
   rwf fit calibration.csv --outputs 'temp[degC]'        every other column is an input
   rwf fit photo.png -o small.safetensors --hidden 32 --precision f16 --target-psnr 28
   rwf fit dem.tif --arch mlp --activation relu --mapping gaussian:128:10 --param wn
-  rwf fit pairs.safetensors                             an operator between functions, see `rwf operator --help`
+  rwf fit pairs.npz                                     an operator between functions, see `rwf operator --help`
   rwf fit --resume photo.run --steps 10000              goes on where the run stopped
   rwf fit map.npy --flash 4k --tol 0.5                  the best network in 4 KiB, found in three minutes
   rwf fit --all tables -o models                        every signal of a folder; the same command goes on
@@ -142,7 +142,7 @@ struct QualityArgs {
 }
 
 pub(super) fn run(args: Args) -> Result<()> {
-    if let Some(pairs) = args.input.as_ref().filter(|i| i.extension().is_some_and(|e| e == "safetensors")) {
+    if let Some(pairs) = args.input.as_ref().filter(|i| is_pairs(i)) {
         return super::operator::fit(pairs, &args.run, &args.network, &args.training);
     }
     let budget = args.budget.budget();

@@ -9,7 +9,7 @@ use crate::{
     config::{self, RunConfig},
     error::{Error, Result},
     network::Merge,
-    signal::operator::{GENERATORS, Generator, Source, generator, read, sensor_count},
+    signal::operator::{GENERATORS, Generator, Source, generator, is_pairs, read, sensor_count},
     task::{
         observed::{Observed, Request},
         operator::{Operator, OperatorConfig, defaults, prepare},
@@ -21,7 +21,7 @@ const EXAMPLES: &str = "Examples:
   rwf operator diffusion-reaction                   diffusion-reaction.safetensors and .run/ in this folder
   rwf operator burgers --param plain
   rwf operator diffusion-reaction --physics         by the equation alone, without solutions
-  rwf operator pairs.safetensors                    your own: tensors inputs, points, outputs
+  rwf operator pairs.npz                            your own: arrays inputs, points, outputs (NPZ or safetensors)
   rwf operator --inputs u.npy --points y.npy --outputs s.npy
   rwf operator --resume burgers.run --steps 40000   goes on where the run stopped
   rwf eval burgers.safetensors --input-function u.npy -o s.csv
@@ -39,7 +39,7 @@ that training did not see.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct Args {
-    /// Name of an operator, or a safetensors file of arrays; `list` shows all names
+    /// Name of an operator, or an NPZ or safetensors file of arrays; `list` shows all names
     #[arg(required_unless_present_any = ["resume", "inputs"], conflicts_with_all = ["resume", "inputs"])]
     operator: Option<String>,
     #[command(flatten)]
@@ -119,7 +119,7 @@ pub(super) fn run(args: Args) -> Result<()> {
             list();
             return Ok(());
         }
-        (None, Some(name), _) if name.ends_with(".safetensors") => {
+        (None, Some(name), _) if is_pairs(Path::new(name)) => {
             new(&args, Path::new(name), None, Some(Source::File(absolute(Path::new(name))?)))?
         }
         (None, Some(name), _) => new(&args, Path::new(name), Some(generator(name)?), None)?,
@@ -133,7 +133,7 @@ pub(super) fn run(args: Args) -> Result<()> {
     args.run.run::<Operator>(request, &args.training)
 }
 
-/// `rwf fit PAIRS.safetensors`, with what all tasks have in common.
+/// `rwf fit PAIRS.npz`, with what all tasks have in common.
 pub(super) fn fit(input: &Path, run: &RunArgs, network: &NetworkArgs, training: &TrainingArgs) -> Result<()> {
     let source = Source::File(absolute(input)?);
     let layers = [own_defaults(&source)?, arrays(&source)].into_iter().chain(run.file()?);

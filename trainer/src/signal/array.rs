@@ -1,69 +1,13 @@
 //! Arrays: NPY of 1 to 4 axes, a coordinate an axis, one value an element.
 
-use npyz::{DType, NpyFile, Order as NpyOrder, WriterBuilder};
+use npyz::{Order as NpyOrder, WriterBuilder};
 
 use super::{Axis, Layout, Order, Quantity, Sampling, Signal, SignalKind, range, widened};
-
-/// Shape, values in the order of the file, and that order, of an NPY of floats, integers or booleans.
-fn elements(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>, NpyOrder), String> {
-    let npy = NpyFile::new(bytes).map_err(|e| format!("found no NPY array: {e}"))?;
-    let shape: Vec<usize> = npy.shape().iter().map(|&n| n as usize).collect();
-    let order = npy.order();
-    let DType::Plain(descriptor) = npy.dtype() else {
-        return Err("found a structured array, expected plain numbers".into());
-    };
-    let descriptor = descriptor.to_string();
-    macro_rules! values {
-        ($type:ty) => {
-            npy.into_vec::<$type>()
-                .map_err(|e| format!("the array is truncated: {e}"))?
-                .into_iter()
-                .map(|v| v as f32)
-                .collect()
-        };
-    }
-    let values: Vec<f32> = match &descriptor[1..] {
-        "f4" => values!(f32),
-        "f8" => values!(f64),
-        "i1" => values!(i8),
-        "u1" => values!(u8),
-        "i2" => values!(i16),
-        "u2" => values!(u16),
-        "i4" => values!(i32),
-        "u4" => values!(u32),
-        "i8" => values!(i64),
-        "u8" => values!(u64),
-        "b1" => {
-            let flags = npy.into_vec::<bool>().map_err(|e| format!("the array is truncated: {e}"))?;
-            flags.into_iter().map(|v| f32::from(u8::from(v))).collect()
-        }
-        _ => return Err(format!("found elements `{descriptor}`, expected floats, integers or booleans")),
-    };
-    Ok((shape, values, order))
-}
-
-/// Shape and values of an NPY, the last axis fastest.
-pub(super) fn numbers(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
-    let (shape, values, order) = elements(bytes)?;
-    if order == NpyOrder::C || shape.len() < 2 {
-        return Ok((shape, values));
-    }
-    // Where the i-th element of C order lies in Fortran's: its indices, last first, weigh as much as all axes before them.
-    let place = |mut i: usize| {
-        let mut at = 0;
-        for (axis, n) in shape.iter().enumerate().rev() {
-            at += i % n * shape[..axis].iter().product::<usize>();
-            i /= n;
-        }
-        at
-    };
-    let moved = (0..values.len()).map(|i| values[place(i)]).collect();
-    Ok((shape, moved))
-}
+use crate::numpy::elements;
 
 /// Reads an NPY of floats, integers or booleans, in C or Fortran order.
 pub(super) fn load(bytes: &[u8], name: String) -> Result<Signal, String> {
-    let (shape, values, order) = elements(bytes)?;
+    let (shape, values, order) = elements(bytes, |v| v as f32)?;
     if shape.is_empty() || shape.len() > 4 {
         return Err(format!("found {} axes, expected 1 to 4", shape.len()));
     }
@@ -112,6 +56,7 @@ pub(super) fn npy(signal: &Signal) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numpy::numbers;
 
     fn write<T: npyz::AutoSerialize + Copy>(shape: &[u64], values: &[T], order: NpyOrder) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -139,7 +84,9 @@ mod tests {
         assert_eq!(load(&write(&[2], &[true, false], NpyOrder::C), "a".into()).unwrap().values, [1.0, 0.0]);
         let fortran = load(&write(&[2, 3], &[0.0f64, 3.0, 1.0, 4.0, 2.0, 5.0], NpyOrder::Fortran), "a".into()).unwrap();
         let columns = write(&[2, 3], &[0.0f64, 3.0, 1.0, 4.0, 2.0, 5.0], NpyOrder::Fortran);
-        assert_eq!(numbers(&columns).unwrap(), (vec![2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+        assert_eq!(numbers(&columns, |v| v).unwrap(), (vec![2, 3], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+        let halves = [0.5, -2.0].map(half::f16::from_f32);
+        assert_eq!(load(&write(&[2], &halves, NpyOrder::C), "a".into()).unwrap().values, [0.5, -2.0]);
         let mut at = [0.0; 2];
         for (i, &value) in fortran.values.iter().enumerate() {
             fortran.coordinate(i, &mut at);

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use candle_core::{DType, npy::NpzTensors};
 use matfile::{MatFile, NumericData};
 
 use super::Field;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    numpy::{Archive, is_archive},
+};
 
 /// Names that published references have for the solution, its times and its places.
 const NAMES: [&[&str]; 3] = [&["usol", "uu", "u"], &["t", "tt"], &["x", "xx"]];
@@ -22,8 +24,8 @@ type Array = (Vec<usize>, Vec<f64>);
 pub fn read(path: &Path) -> Result<Field> {
     let bad = |message: String| Error::Signal { path: path.into(), message };
     let bytes = crate::file::read(path)?;
-    let numpy = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
-    let [u, t, x] = if numpy { numpy_arrays(path) } else { matlab_arrays(&bytes) }.map_err(bad)?;
+    let read = if is_archive(path) { numpy_arrays } else { matlab_arrays };
+    let [u, t, x] = read(&bytes).map_err(bad)?;
     let ((shape, u), t, x) = (u, t.1, x.1);
     let values = if shape == [x.len(), t.len()] {
         u
@@ -58,20 +60,13 @@ fn matlab_arrays(bytes: &[u8]) -> std::result::Result<[Array; 3], String> {
     Ok([array(NAMES[0])?, array(NAMES[1])?, array(NAMES[2])?])
 }
 
-fn numpy_arrays(path: &Path) -> std::result::Result<[Array; 3], String> {
-    let file = NpzTensors::new(path).map_err(|e| format!("found no NumPy archive: {e}"))?;
-    let mut there: Vec<String> = file.names().into_iter().cloned().collect();
-    there.sort();
-    let array = |names: &[&str]| {
+fn numpy_arrays(bytes: &[u8]) -> std::result::Result<[Array; 3], String> {
+    let mut file = Archive::new(bytes)?;
+    let there = file.names();
+    let mut array = |names: &[&str]| {
         let name = names.iter().find(|name| there.iter().any(|t| t == *name)).ok_or_else(|| missing(&there, names))?;
-        let read = || {
-            let tensor = file.get(name)?.expect("is there").to_dtype(DType::F64)?;
-            Ok::<_, candle_core::Error>((
-                tensor.dims().iter().rev().copied().collect(),
-                tensor.flatten_all()?.to_vec1()?,
-            ))
-        };
-        read().map_err(|e| format!("array `{name}`: {e}"))
+        let (shape, values) = file.array(name, |v| v)?;
+        Ok::<_, String>((shape.into_iter().rev().collect(), values))
     };
     Ok([array(NAMES[0])?, array(NAMES[1])?, array(NAMES[2])?])
 }
@@ -90,25 +85,23 @@ fn numbers(data: &NumericData) -> Option<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Tensor};
-
     use super::*;
+    use crate::numpy::archive;
 
     /// Both orders of a table give the same solution; what is missing is told with what is there.
     #[test]
     fn numpy_archives_are_read_in_either_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("u.npz");
-        let tensor = |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
-        let (t, x) = (tensor(&[0.0, 1.0], &[2]), tensor(&[-1.0, 0.0, 1.0], &[3]));
+        let (t, x): (&[f64], &[f64]) = (&[0.0, 1.0], &[-1.0, 0.0, 1.0]);
         for (shape, values) in [([2, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), ([3, 2], [1.0, 4.0, 2.0, 5.0, 3.0, 6.0])] {
-            let u = tensor(&values, &shape);
-            Tensor::write_npz(&[("usol", &u), ("tt", &t), ("x", &x)], &path).unwrap();
+            std::fs::write(&path, archive(&[("usol", &shape, &values), ("tt", &[2], t), ("x", &[3], x)], true))
+                .unwrap();
             let field = read(&path).unwrap();
             assert_eq!(field.values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "{shape:?}");
             assert_eq!(field.points[6..8], [1.0, -1.0]);
         }
-        Tensor::write_npz(&[("usol", &t), ("x", &x)], &path).unwrap();
+        std::fs::write(&path, archive(&[("usol", &[2], t), ("x", &[3], x)], false)).unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains("[\"usol\", \"x\"]") && error.contains("t or tt"), "{error}");
         std::fs::write(&path, b"nothing").unwrap();

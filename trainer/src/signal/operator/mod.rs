@@ -9,7 +9,7 @@ mod darcy;
 mod diffusion_reaction;
 mod line;
 
-pub use arrays::{Source, read, read_function};
+pub use arrays::{Source, is_pairs, read, read_function};
 pub use cache::{Made, load_or_make};
 pub use line::Line;
 
@@ -130,7 +130,8 @@ pub const GENERATORS: &[&dyn Generator] =
 pub fn generator(name: &str) -> Result<&'static dyn Generator> {
     GENERATORS.iter().find(|g| g.name() == name).copied().ok_or_else(|| {
         let known: Vec<&str> = GENERATORS.iter().map(|g| g.name()).collect();
-        let message = format!("found `{name}`, expected {}, or a .safetensors file of arrays", known.join(", "));
+        let message =
+            format!("found `{name}`, expected {}, or a .safetensors or .npz file of arrays", known.join(", "));
         Error::Config { field: "operator".into(), message }
     })
 }

@@ -7,9 +7,10 @@ use image::RgbImage;
 
 use super::Training;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     plot::{self, Chart, Line, Spacing, Stroke, Surface},
     signal::operator::Generator,
+    train::metrics::short,
 };
 
 /// Input function, operator, reference and error.
@@ -40,12 +41,13 @@ pub(super) fn solution(
         if let Some(shape) = grid(points, data.sizes.coordinates) {
             let names = generator.map_or(["y0", "y1"], |g| g.axes().map(|a| a.0));
             let panel = |value: &dyn Fn(usize) -> f64| surface(points, shape, names, value);
-            rows.push(vec![
-                input,
-                (format!("{name}: operator"), panel(&made)?),
-                (format!("{name}: reference"), panel(&truth)?),
-                (last, panel(&error)?),
-            ]);
+            let ranged = |what: &str, value: &dyn Fn(usize) -> f64| {
+                let (lo, hi) = (0..data.sizes.points)
+                    .map(value)
+                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+                Ok::<_, Error>((format!("{name}: {what}, {} to {}", short(lo), short(hi)), panel(value)?))
+            };
+            rows.push(vec![input, ranged("operator", &made)?, ranged("reference", &truth)?, (last, panel(&error)?)]);
             continue;
         }
         let x = |i: usize| f64::from(points[i * data.sizes.coordinates]);
@@ -97,7 +99,7 @@ fn grid(points: &[f32], coordinates: usize) -> Option<[usize; 2]> {
     (whole && regular()).then(|| [points.len() / columns, columns])
 }
 
-/// `value` by the number of a point, over a grid of them.
+/// `value` by the number of a point, over a grid of them, and linearly between.
 fn surface(
     points: &[f32],
     [rows, columns]: [usize; 2],
@@ -106,11 +108,15 @@ fn surface(
 ) -> Result<RgbImage> {
     let across: Vec<f64> = (0..rows).map(|i| f64::from(points[2 * i * columns])).collect();
     let up: Vec<f64> = (0..columns).map(|j| f64::from(points[2 * j + 1])).collect();
-    let nearest = |at: &[f64], x: f64| {
-        let after = at.partition_point(|v| *v < x).clamp(1, at.len() - 1);
-        if x - at[after - 1] < at[after] - x { after - 1 } else { after }
+    let before = |at: &[f64], x: f64| {
+        let i = at.partition_point(|v| *v < x).clamp(1, at.len() - 1) - 1;
+        (i, ((x - at[i]) / (at[i + 1] - at[i])).clamp(0.0, 1.0))
     };
-    let at = |x: f64, y: f64| value(nearest(&across, x) * columns + nearest(&up, y));
+    let at = |x: f64, y: f64| {
+        let ((i, a), (j, b)) = (before(&across, x), before(&up, y));
+        let row = |i: usize| (1.0 - b) * value(i * columns + j) + b * value(i * columns + j + 1);
+        (1.0 - a) * row(i) + a * row(i + 1)
+    };
     let ends = |v: &[f64]| (v[0], v[v.len() - 1]);
     let (x, y) = (ends(&across), ends(&up));
     Surface { title: String::new(), x: (names[0], x.0, x.1), y: (names[1], y.0, y.1), value: &at, curves: Vec::new() }
