@@ -291,18 +291,18 @@ impl Step {
         let bend = curvature(activation, z, radius);
         let slope = Slope { middle: first, off: bend * radius };
         let spread = slope.most().min(steepest(activation));
-        // Taylor to second order, to first, or nothing but the middle of what can come out: what reaches least.
+        // Taylor to second order, to first, or nothing but the middle of what can come out: what leaves least open. How far a
+        // form reaches does not count: slopes and squares of neurons cancel further on, remainders never do.
         let high = 0.5 * second.abs() * (2.0 * affine + quadratic) * quadratic
             + third(activation, z, own) * own * own * own / 6.0;
-        let curved = 0.5 * second.abs() * affine * affine;
         let low = 0.5 * bend * own * own;
         let middle = 0.5 * (ends.1 - ends.0);
         let value = activate(activation, z);
         let quadratic = Self { value, first, second, off: high, spread, slope };
-        if middle < first.abs() * own + low.min(curved + high) + spread * rest {
+        if middle < low.min(high) + spread * rest {
             return Self { value: 0.5 * (ends.0 + ends.1), first: 0.0, second: 0.0, off: middle, spread: 0.0, slope };
         }
-        if low < curved + high { Self { second: 0.0, off: low, ..quadratic } } else { quadratic }
+        if low < high { Self { second: 0.0, off: low, ..quadratic } } else { quadratic }
     }
 
     /// The narrowest band around a ReLU over an interval that holds its kink (Singh et al. 2018).

@@ -7,6 +7,8 @@
 //! between its samples. A model in integers of one input has so few points that all are computed.
 
 mod activation;
+#[cfg(test)]
+mod attained;
 mod cells;
 mod form;
 mod integer;

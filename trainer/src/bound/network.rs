@@ -296,7 +296,7 @@ impl Network {
         }
     }
 
-    fn through(&self, coordinates: Form) -> Form {
+    pub(super) fn through(&self, coordinates: Form) -> Form {
         let mut tape = Tape::default();
         let inputs = coordinates.slope.len();
         let raw = matches!(self.architecture.mapping, Mapping::Fourier { raw: true, .. } | Mapping::None);

@@ -45,14 +45,15 @@ use crate::{
     config::{self, RunConfig},
     cost::Cost,
     error::{Error, Result},
-    export::Description,
+    evaluate,
+    export::{self, Description},
     file::write_atomically,
     fold::Normalization,
     jobs,
     plot::{Chart, Line, Spacing, Stroke},
     quantize::{Ration, Weights},
     signal::{self, LoadOptions, Signal},
-    train::metrics::short,
+    train::{Metrics, metrics::short},
 };
 
 /// Rounds before the last training, and the share of the time each takes.
@@ -69,6 +70,8 @@ const FINER: usize = 4;
 const PARTS: [f64; 3] = [0.5, 0.25, 0.125];
 /// Share of the last training that fine-tunes integers.
 const TUNING: f64 = 0.2;
+/// The model of the best trial so far, in the search's folder.
+const BEST: &str = "best.safetensors";
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -332,8 +335,13 @@ impl<'a> Search<'a> {
         let total = planned.len();
         let stop = || self.interrupt.load(Ordering::Relaxed);
         let results = jobs::parallel(&missing, jobs::cores(), &stop, &|(candidate, steps)| -> Result<bool> {
-            let Some(outcome) = study.run(candidate, (rung, *steps), limit, self.interrupt)? else { return Ok(false) };
+            let Some((outcome, file)) = study.run(candidate, (rung, *steps), limit, self.interrupt)? else {
+                return Ok(false);
+            };
             let mut state = state.lock().expect("no panic holds it");
+            if outcome.error.is_finite() && state.outcomes.iter().all(|o| outcome.error < o.error) {
+                write_atomically(&folder.join(BEST), &file)?;
+            }
             let done = state.outcomes.iter().filter(|o| o.rung == rung).count() + 1;
             let error = if outcome.error.is_finite() { study.goal.words(outcome.error) } else { "broke".into() };
             let line = format!("  {done:>2}/{total} {:<44} {:>7} steps  {error}", candidate.words(), outcome.steps);
@@ -418,11 +426,40 @@ impl<'a> Search<'a> {
             let bits = (width, Ration::default());
             integers::run(&report.folder.join("checkpoint.safetensors"), out, bits, tuning, self.quiet)?;
         }
-        self.write(candidate, &report.folder)
+        match self.better()? {
+            Some(trial) => self.write(trial, None),
+            None => self.write(candidate, Some(&report.folder)),
+        }
     }
 
-    /// Certificate, budget and report of the model that is written.
-    fn write(self, candidate: Candidate, run: &Path) -> Result<Found> {
+    /// A machine that became slow leaves little time for the last training: where it ended worse than the best trial, the
+    /// model of that takes its place. Who that was.
+    fn better(&self) -> Result<Option<Candidate>> {
+        let out = &self.request.out;
+        let measured = |file: &[u8]| -> Result<Metrics> {
+            let model = evaluate::open(file).map_err(|e| Error::Training(e.to_string()))?;
+            Ok(Metrics::new(&self.signal.outputs, &model.values(&self.signal.coordinates_f32()), &self.signal.values))
+        };
+        // A folder of a search that knew no such file has none.
+        let Ok(trial) = crate::file::read(&self.folder.join(BEST)) else { return Ok(None) };
+        let (of_trial, of_last) = (measured(&trial)?, measured(&crate::file::read(out)?)?);
+        let [better, worse] = [&of_trial, &of_last].map(|m| self.request.goal.error(m));
+        let best = self.state.outcomes.iter().min_by(|a, b| a.error.total_cmp(&b.error));
+        let Some(best) = best.filter(|_| better < worse) else { return Ok(None) };
+        self.say(&format!(
+            "the last training came to {}, {} in round {} to {}: its model is taken",
+            self.request.goal.words(worse),
+            best.candidate.words(),
+            best.rung + 1,
+            self.request.goal.words(better)
+        ));
+        write_atomically(out, &export::with_error(&trial, &of_trial.summary())?)?;
+        Ok(Some(best.candidate.clone()))
+    }
+
+    /// Certificate, budget and report of the model that is written; `run` is the folder it was trained in, unless it was a
+    /// trial.
+    fn write(self, candidate: Candidate, run: Option<&Path>) -> Result<Found> {
         let Request { out, input, options, budget, goal, .. } = self.request;
         let case = Case { model: out.clone(), input: input.clone(), options: options.clone() };
         // The bound may take what time is left, at some 2e9 multiply-adds a second and core.
@@ -431,7 +468,7 @@ impl<'a> Search<'a> {
             until: Some(Instant::now() + Duration::from_secs_f64(0.8 * left.clamp(1.0, 60.0))),
             ..Effort::default()
         };
-        let certified = certify::certify(&case, effort, Some(run), Some(&self.folder.join("certificate")))?;
+        let certified = certify::certify(&case, effort, run, Some(&self.folder.join("certificate")))?;
         let file = crate::file::read(out)?;
         let cost = Cost::of(&file).map_err(Error::Training)?;
         let error = self.error(&certified.certificate);
@@ -458,7 +495,8 @@ impl<'a> Search<'a> {
             );
         }
         self.report(&text)?.write(&self.folder)?;
-        text += &format!("wrote {}, {}/ and {}/report.html", out.display(), run.display(), self.folder.display());
+        let run = run.map_or(String::new(), |run| format!(", {}/", run.display()));
+        text += &format!("wrote {}{run} and {}/report.html", out.display(), self.folder.display());
         Ok(Found { candidate, certificate: certified.certificate, cost, error, text, met })
     }
 

@@ -124,3 +124,22 @@ fn a_goal_that_is_not_met_is_told_with_what_it_would_need() {
     );
     assert!(request.out.exists());
 }
+
+/// A machine that became slow has no time left for the last training: the best trial is what comes out.
+#[test]
+fn without_time_for_the_last_training_the_best_trial_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = request(folder.path());
+    run(&request, place(), &AtomicBool::new(false), true).unwrap();
+    let path = folder.path().join("map.search/search.json");
+    let mut state: State = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    state.spent = 1e9;
+    std::fs::write(&path, serde_json::to_vec(&state).unwrap()).unwrap();
+    let best = state.outcomes.iter().min_by(|a, b| a.error.total_cmp(&b.error)).unwrap();
+    let found = run(&request, place(), &AtomicBool::new(false), true).unwrap();
+    assert!(found.error <= best.error * (1.0 + 1e-6), "{} {}", found.error, best.error);
+    assert_eq!(found.candidate, best.candidate);
+    let file = std::fs::read(&request.out).unwrap();
+    assert!(evaluate::open(&file).unwrap().self_test().is_ok() && Cost::of(&file).unwrap() == found.cost);
+    assert_eq!(crate::certificate::of(&file).unwrap(), Some(found.certificate));
+}

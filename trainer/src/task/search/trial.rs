@@ -91,7 +91,8 @@ impl Study<'_> {
         config::resolve(self.layers.iter().cloned().chain([layer]))
     }
 
-    /// Trains for `steps`, or until `limit` is over, and measures the file the runtime would get; none when interrupted.
+    /// Trains for `steps`, or until `limit` is over, and measures the file the runtime would get, which comes along, empty of
+    /// a network that broke; none when interrupted.
     ///
     /// # Errors
     /// Those of the engine. A network that diverges or overflows is no error but a bad candidate.
@@ -101,7 +102,7 @@ impl Study<'_> {
         (rung, steps): (usize, u64),
         limit: Duration,
         interrupt: &AtomicBool,
-    ) -> Result<Option<Outcome>> {
+    ) -> Result<Option<(Outcome, Vec<u8>)>> {
         let started = Instant::now();
         let config = self.config(candidate, steps, steps.div_ceil(20))?;
         let mut task = Fit::new(self.signal.clone(), &config)?;
@@ -124,10 +125,10 @@ impl Study<'_> {
             ram: 0,
             macs: 0,
         };
-        let Ok((error, cost)) = self.measure(&task, candidate, &network, &engine.parameters()?) else {
-            return Ok(Some(broken()));
+        let Ok((error, cost, file)) = self.measure(&task, candidate, &network, &engine.parameters()?) else {
+            return Ok(Some((broken(), Vec::new())));
         };
-        Ok(Some(Outcome { error, flash: cost.flash, ram: cost.ram, macs: cost.macs, ..broken() }))
+        Ok(Some((Outcome { error, flash: cost.flash, ram: cost.ram, macs: cost.macs, ..broken() }, file)))
     }
 
     fn measure(
@@ -136,14 +137,16 @@ impl Study<'_> {
         candidate: &Candidate,
         network: &Network,
         trained: &[Parameter],
-    ) -> Result<(f64, Cost)> {
+    ) -> Result<(f64, Cost, Vec<u8>)> {
         let subject = task.subject();
         let points =
             quantize::calibration(&subject.description, self.signal.inputs.len(), task.calibration().as_deref());
         let file = candidate.file((network, trained), &subject.normalization, &subject.description, &points)?;
         let model = evaluate::open(&file).map_err(|e| Error::Training(e.to_string()))?;
         let cost = Cost::of(&file).map_err(Error::Training)?;
-        Ok((self.goal.error(&task.quick(model.as_ref())), cost))
+        let error = self.goal.error(&task.quick(model.as_ref()));
+        drop(model);
+        Ok((error, cost, file))
     }
 
     /// Seconds of a training step of one thread.
