@@ -42,43 +42,19 @@ inline void product(const float* a, int a_stride, const float* b, int b_stride, 
     constexpr int BM = side(M), BN = side(N), STEP = K < CHUNK ? K : CHUNK;
     using S = Share<BM, BN>;
     constexpr int W = S::TN < 4 ? S::TN : 4;
-    constexpr int A_ROOM = CHUNK * (BM + GAP), B_ROOM = CHUNK * (BN + GAP);
-    static_assert(2 * (A_ROOM + B_ROOM) <= STAGE, "chunks fit");
-    static_assert(M % 4 == 0 && N % 4 == 0 && K % 4 == 0, "widths are padded");
     // A warp takes 4 by 8 neighbours where there are as many: it reads the fewest different numbers.
     constexpr bool SQUARE = S::rows % 4 == 0 && S::columns % 8 == 0 && S::rows * S::columns >= 32;
     const int t = threadIdx.x, warp = t / 32, lane = t % 32;
     const int r = SQUARE ? warp / (S::columns / 8) * 4 + lane / 8 : t / S::columns;
     const int c = SQUARE ? warp % (S::columns / 8) * 8 + lane % 8 : t % S::columns;
     const bool active = S::rows * S::columns == THREADS || t < S::rows * S::columns;
-    float* const b_stage = stage + 2 * A_ROOM;
 #pragma unroll 1
     for (int m0 = 0; m0 < M; m0 += BM) {
 #pragma unroll 1
         for (int n0 = 0; n0 < N; n0 += BN) {
             float sum[S::TM][S::TN] = {};
-            Stage<BM, M, K, ACROSS> a_way;
-            Stage<BN, N, K, ACROSS> b_way;
-            a_way.fetch(a, a_stride, m0, 0);
-            a_way.put(stage);
-            if (!DIRECT) {
-                b_way.fetch(b, b_stride, n0, 0);
-                b_way.put(b_stage);
-            }
-            __syncthreads();
-            int now = 0;
-#pragma unroll 1
-            for (int k = 0; k < K; k += STEP) {
-                const bool more = k + STEP < K;
-                if (more) {
-                    a_way.fetch(a, a_stride, m0, k + STEP);
-                    if (!DIRECT)
-                        b_way.fetch(b, b_stride, n0, k + STEP);
-                }
+            const auto take = [&](const float* a_row, const float* b_row, int b_gap, int k) {
                 if (active) {
-                    const float* const a_row = stage + now * A_ROOM;
-                    const float* const b_row = DIRECT ? b + k * b_stride + n0 : b_stage + now * B_ROOM;
-                    const int b_gap = DIRECT ? b_stride : BN + GAP;
                     const int steps = K % STEP == 0 ? STEP : K - k < STEP ? K - k : STEP;
 #pragma unroll 2
                     for (int s = 0; s < STEP; ++s) {
@@ -94,14 +70,8 @@ inline void product(const float* a, int a_stride, const float* b, int b_stride, 
                         }
                     }
                 }
-                now ^= 1;
-                if (more) {
-                    a_way.put(stage + now * A_ROOM);
-                    if (!DIRECT)
-                        b_way.put(b_stage + now * B_ROOM);
-                }
-                __syncthreads();
-            }
+            };
+            chunks<BM, BN, M, N, K, ACROSS, DIRECT, STEP>(a, a_stride, b, b_stride, m0, n0, stage, take);
             if (active) {
 #pragma unroll
                 for (int i = 0; i < S::TM; ++i) {

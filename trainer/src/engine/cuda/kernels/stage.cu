@@ -61,3 +61,42 @@ struct Stage {
 
 // Floats of shared memory a product takes at most.
 constexpr int STAGE = 2 * CHUNK * 2 * (128 + GAP);
+
+// Takes both factors of sums m0.., n0.. through shared memory chunk by chunk, twice buffered, and hands `each` the chunk's
+// rows, how far those of the second are apart, and the chunk's first k. Rows from K on are zero, but for those of a
+// second factor that is read in place. All threads take part.
+template <int BM, int BN, int M, int N, int K, bool ACROSS, bool DIRECT, int STEP, class Each>
+inline void chunks(const float* a, int a_stride, const float* b, int b_stride, int m0, int n0, float* stage, Each each)
+{
+    constexpr int A_ROOM = CHUNK * (BM + GAP), B_ROOM = CHUNK * (BN + GAP);
+    static_assert(2 * (A_ROOM + B_ROOM) <= STAGE, "chunks fit");
+    static_assert(M % 4 == 0 && N % 4 == 0 && K % 4 == 0, "widths are padded");
+    float* const b_stage = stage + 2 * A_ROOM;
+    Stage<BM, M, K, ACROSS> a_way;
+    Stage<BN, N, K, ACROSS> b_way;
+    a_way.fetch(a, a_stride, m0, 0);
+    a_way.put(stage);
+    if (!DIRECT) {
+        b_way.fetch(b, b_stride, n0, 0);
+        b_way.put(b_stage);
+    }
+    __syncthreads();
+    int now = 0;
+#pragma unroll 1
+    for (int k = 0; k < K; k += STEP) {
+        const bool more = k + STEP < K;
+        if (more) {
+            a_way.fetch(a, a_stride, m0, k + STEP);
+            if (!DIRECT)
+                b_way.fetch(b, b_stride, n0, k + STEP);
+        }
+        each(stage + now * A_ROOM, DIRECT ? b + k * b_stride + n0 : b_stage + now * B_ROOM, DIRECT ? b_stride : BN + GAP, k);
+        now ^= 1;
+        if (more) {
+            a_way.put(stage + now * A_ROOM);
+            if (!DIRECT)
+                b_way.put(b_stage + now * B_ROOM);
+        }
+        __syncthreads();
+    }
+}

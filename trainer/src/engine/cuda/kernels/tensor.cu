@@ -81,42 +81,18 @@ inline void product(const float* a, int a_stride, const float* b, int b_stride, 
     constexpr int WARPS_DOWN = DOWN < WARPS / SOME ? DOWN : WARPS / SOME;
     constexpr int WARPS_ALONG = ALONG < WARPS / WARPS_DOWN ? ALONG : WARPS / WARPS_DOWN;
     constexpr int TM = DOWN / WARPS_DOWN, TN = ALONG / WARPS_ALONG;
-    constexpr int A_ROOM = CHUNK * (BM + GAP), B_ROOM = CHUNK * (BN + GAP);
-    static_assert(2 * (A_ROOM + B_ROOM) <= STAGE, "chunks fit");
-    static_assert(M % 4 == 0 && N % 4 == 0 && K % 4 == 0, "widths are padded");
     static_assert(!DIRECT || N % BN == 0, "what is read in place has whole squares");
     static_assert(TM * TN <= 16, "a lane's sums fit its registers");
     const int warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, place = threadIdx.x % 4;
     const int down = warp / WARPS_ALONG * TM * 16, along = warp % WARPS_ALONG * TN * 8;
     const bool active = WARPS_DOWN * WARPS_ALONG == WARPS || warp < WARPS_DOWN * WARPS_ALONG;
-    float* const b_stage = stage + 2 * A_ROOM;
 #pragma unroll 1
     for (int m0 = 0; m0 < M; m0 += BM) {
 #pragma unroll 1
         for (int n0 = 0; n0 < N; n0 += BN) {
             float sum[TM][TN][4] = {};
-            Stage<BM, M, K, ACROSS> a_way;
-            Stage<BN, N, K, ACROSS> b_way;
-            a_way.fetch(a, a_stride, m0, 0);
-            a_way.put(stage);
-            if (!DIRECT) {
-                b_way.fetch(b, b_stride, n0, 0);
-                b_way.put(b_stage);
-            }
-            __syncthreads();
-            int now = 0;
-#pragma unroll 1
-            for (int k = 0; k < K; k += CHUNK) {
-                const bool more = k + CHUNK < K;
-                if (more) {
-                    a_way.fetch(a, a_stride, m0, k + CHUNK);
-                    if (!DIRECT)
-                        b_way.fetch(b, b_stride, n0, k + CHUNK);
-                }
+            const auto take = [&](const float* a_rows, const float* b_rows, int b_gap, int k) {
                 if (active) {
-                    const float* const a_rows = stage + now * A_ROOM;
-                    const float* const b_rows = DIRECT ? b + k * b_stride + n0 : b_stage + now * B_ROOM;
-                    const int b_gap = DIRECT ? b_stride : BN + GAP;
 #pragma unroll 1
                     for (int s = 0; s < CHUNK; s += DEEP) {
                         unsigned left[TM][4], right[TN][2];
@@ -144,14 +120,8 @@ inline void product(const float* a, int a_stride, const float* b, int b_stride, 
                             }
                     }
                 }
-                now ^= 1;
-                if (more) {
-                    a_way.put(stage + now * A_ROOM);
-                    if (!DIRECT)
-                        b_way.put(b_stage + now * B_ROOM);
-                }
-                __syncthreads();
-            }
+            };
+            chunks<BM, BN, M, N, K, ACROSS, DIRECT, CHUNK>(a, a_stride, b, b_stride, m0, n0, stage, take);
             if (active) {
 #pragma unroll
                 for (int i = 0; i < TM; ++i)
