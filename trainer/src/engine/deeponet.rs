@@ -19,7 +19,8 @@ use rwf_runtime::{
 };
 
 use super::{
-    AdamStep, Batch, DenseGradient, Engine, FusedEngine, JetObservation, Loss, Observation, Plan, fused::adam,
+    AdamStep, Batch, DenseGradient, Engine, FusedEngine, JetEngine, JetObservation, Loss, Observation, Plan,
+    fused::adam,
 };
 use crate::{
     config::check,

@@ -1,7 +1,8 @@
 //! A GPU that nobody insists on: what fails there, or is not there, goes on on the CPU, which is said once.
 
 use super::{
-    AdamStep, Batch, DeepOnetEngine, DenseGradient, Engine, FusedEngine, Loss, MatmulPrecision, Observation, StepReport,
+    AdamStep, Batch, DeepOnetEngine, DenseGradient, Engine, FusedEngine, Gather, JetEngine, JetObservation, Loss,
+    MatmulPrecision, Observation, Plan, StepReport,
 };
 use crate::{
     error::{Error, Result},
@@ -109,12 +110,11 @@ impl Engine for Preferred {
         self.now.name()
     }
 
-    fn fused(&mut self) -> Option<&mut FusedEngine> {
-        if self.cpu.is_some() {
-            let reason = "derivatives by coordinates are the fused engine's alone";
-            self.give_up(Error::Device(reason.into())).ok()?;
+    fn jets(&mut self, plans: &[&Plan]) -> Result<&mut dyn JetEngine> {
+        if let Some(reason) = self.now.jets(plans).err() {
+            self.give_up(Error::Device(reason.to_string()))?;
         }
-        self.now.fused()
+        Ok(self)
     }
 
     fn operator(&mut self) -> Option<&mut DeepOnetEngine> {
@@ -176,5 +176,34 @@ impl Engine for Preferred {
 
     fn dense(&self) -> Result<DenseNetwork> {
         self.now.dense()
+    }
+}
+
+impl JetEngine for Preferred {
+    fn observe_jets(
+        &mut self,
+        plan: &Plan,
+        x: &[f32],
+        observation: &dyn JetObservation,
+        weight: f64,
+        extra: &mut [f64],
+    ) -> Result<f64> {
+        let before = extra.to_vec();
+        match self.now.jets(&[plan]).and_then(|e| e.observe_jets(plan, x, observation, weight, extra)) {
+            Err(reason) => {
+                self.give_up(reason)?;
+                extra.copy_from_slice(&before);
+                self.now.jets(&[plan])?.observe_jets(plan, x, observation, weight, extra)
+            }
+            done => done,
+        }
+    }
+
+    fn look(&mut self, plan: &Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64> {
+        self.attempt(|e| e.jets(&[plan])?.look(plan, x, observation, extra))
+    }
+
+    fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
+        self.now.jets(&[])?.descend(beside, gather)
     }
 }

@@ -7,9 +7,11 @@ mod candle;
 mod contract;
 mod cuda;
 mod deeponet;
+mod descent;
 mod device;
 mod fallback;
 mod fused;
+mod jet;
 mod layout;
 mod lbfgs;
 mod matmul;
@@ -19,7 +21,8 @@ pub use candle::CandleEngine;
 pub use cuda::{CudaEngine, cuda, has_cuda_driver};
 pub use deeponet::{DeepOnetEngine, OperatorLook, OperatorObservation, Pairs};
 pub use device::{Device, DeviceChoice, device};
-pub use fused::{Combination, FusedEngine, JetObservation, MAX_ORDER, Plan, Wanted, peak};
+pub use fused::{FusedEngine, peak};
+pub use jet::{Combination, Gather, JetEngine, JetObservation, MAX_ORDER, Plan, Wanted};
 pub use matmul::MatmulPrecision;
 pub use observation::{Observation, Samples};
 
@@ -216,9 +219,15 @@ pub trait Engine {
     /// What it is, for people.
     fn name(&self) -> &'static str;
 
-    /// The fused engine, where this is one: what looks at derivatives of the network is in it alone.
-    fn fused(&mut self) -> Option<&mut FusedEngine> {
-        None
+    /// The engine as one that carries the derivatives of these plans.
+    ///
+    /// # Errors
+    /// [`Error::Config`] saying what carries them, where it does not.
+    fn jets(&mut self, _plans: &[&Plan]) -> Result<&mut dyn JetEngine> {
+        Err(Error::Config {
+            field: "--engine".into(),
+            message: format!("found {}, expected fused or cuda: derivatives by coordinates are theirs", self.name()),
+        })
     }
 
     /// The engine of an operator, where this is one.

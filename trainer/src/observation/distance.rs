@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    engine::{FusedEngine, JetObservation, Observation, Plan, Wanted},
+    engine::{Engine, JetObservation, Observation, Plan, Wanted},
     error::Result,
 };
 
@@ -29,12 +29,16 @@ impl<'a> SignedDistance<'a> {
     ///
     /// # Errors
     /// Those of the engine.
-    pub fn observe_slopes(&self, engine: &mut FusedEngine, x: &[f32]) -> Result<f64> {
-        engine.observe_jets(&Self::plan()?, x, self, 1.0, &mut [])
+    pub fn observe_slopes(&self, engine: &mut dyn Engine, x: &[f32]) -> Result<f64> {
+        let plan = Self::plan()?;
+        engine.jets(&[&plan])?.observe_jets(&plan, x, self, 1.0, &mut [])
     }
 
     /// The value and its three first derivatives, a row each.
-    fn plan() -> Result<Plan> {
+    ///
+    /// # Errors
+    /// None that there are.
+    pub fn plan() -> Result<Plan> {
         let wanted: Vec<Wanted> = (0..3).map(|axis| Wanted::Partial(vec![axis])).collect();
         Ok(Plan::new(&[1.0; 3], &wanted)?.0)
     }
@@ -91,7 +95,7 @@ impl JetObservation for SignedDistance<'_> {
 mod tests {
     use super::*;
     use crate::{
-        engine::Engine,
+        engine::FusedEngine,
         fold::forward_f64,
         network::{
             ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameter, materialize_from,

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::{
     engine::{
-        AdamStep, Batch, Device, Engine, EngineChoice, FusedEngine, JetObservation, Loss, MatmulPrecision, Plan,
-        Wanted, engine, peak,
+        AdamStep, Batch, Device, Engine, EngineChoice, JetObservation, Loss, MatmulPrecision, Plan, Wanted, engine,
+        peak,
     },
     error::Result,
     network::{ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameterization},
@@ -143,9 +143,9 @@ impl Case {
                         engine.load(&x, &y)?;
                         Runner::Samples(engine)
                     }
-                    // Derivatives by coordinates are the fused engine's alone.
-                    (true, EngineChoice::Candle | EngineChoice::Cuda) => continue,
-                    (true, _) => Runner::burgers(FusedEngine::new(&network, &start)?)?,
+                    // candle carries no derivatives by coordinates.
+                    (true, EngineChoice::Candle) => continue,
+                    (true, _) => Runner::burgers(engine(choice, &network, &start, &device)?)?,
                 };
                 let timing = Timing {
                     case: self.name,
@@ -205,16 +205,16 @@ enum Runner {
     /// Squared error of the loaded samples.
     Samples(Box<dyn Engine>),
     /// The residual of Burgers' equation.
-    Burgers { engine: Box<FusedEngine>, plan: Plan, residual: Residual },
+    Burgers { engine: Box<dyn Engine>, plan: Plan, residual: Residual },
 }
 
 impl Runner {
-    fn burgers(engine: FusedEngine) -> Result<Self> {
+    fn burgers(engine: Box<dyn Engine>) -> Result<Self> {
         let wanted = [vec![], vec![0], vec![1], vec![1, 1]].map(Wanted::Partial);
         let (plan, combinations) = Plan::new(&[1.0, 1.0], &wanted)?;
         // Each derivative is a multiple of one row.
         let rows = combinations.iter().map(|c| (c[0].0, c[0].1 as f32)).collect();
-        Ok(Self::Burgers { engine: Box::new(engine), plan, residual: Residual { rows } })
+        Ok(Self::Burgers { engine, plan, residual: Residual { rows } })
     }
 
     fn name(&self) -> &'static str {
@@ -233,7 +233,7 @@ impl Runner {
                 Ok(count)
             }
             Self::Burgers { engine, plan, residual } => {
-                engine.observe_jets(plan, x, residual, 2.0 / x.len() as f64, &mut [])?;
+                engine.jets(&[plan])?.observe_jets(plan, x, residual, 2.0 / x.len() as f64, &mut [])?;
                 engine.update(adam)?;
                 Ok(1)
             }

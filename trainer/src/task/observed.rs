@@ -22,8 +22,7 @@
 //!
 //! The network sees normalised coordinates: `x` in `gather` is (physical - centre) / half as its [`Subject`] says, the
 //! model file takes physical ones. What is random in a step comes from `Rng::new(seed).stream(&format!("... {step}"))`.
-//! A loss on derivatives asks the engine for [`Engine::fused`] and its
-//! [`observe_jets`](crate::engine::FusedEngine::observe_jets).
+//! A loss on derivatives asks the engine for its [`jets`](Engine::jets).
 
 use std::{
     path::{Path, PathBuf},

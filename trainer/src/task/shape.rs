@@ -430,14 +430,17 @@ impl Observed for Shape {
     fn prepare(&mut self, engine: &mut dyn Engine) -> Result<()> {
         match self.record.kind {
             ShapeKind::Occupancy => engine.load(&self.x, &self.y),
-            ShapeKind::Sdf if self.record.eikonal > 0.0 && engine.fused().is_none() => Err(Error::Config {
-                field: "signal.eikonal".into(),
-                message: format!(
-                    "found {} with the {} engine, expected 0: slopes need `--engine fused` on the CPU",
-                    self.record.eikonal,
-                    engine.name()
-                ),
-            }),
+            ShapeKind::Sdf if self.record.eikonal > 0.0 => {
+                let name = engine.name();
+                let found = engine.jets(&[&SignedDistance::plan()?]).map(drop);
+                found.map_err(|_| Error::Config {
+                    field: "signal.eikonal".into(),
+                    message: format!(
+                        "found {} with the {name} engine, expected 0: slopes need `--engine fused` or `--engine cuda`",
+                        self.record.eikonal
+                    ),
+                })
+            }
             ShapeKind::Sdf => Ok(()),
         }
     }
@@ -461,9 +464,10 @@ impl Observed for Shape {
             }),
         }
         let observation = SignedDistance::new(&y, self.record.eikonal);
-        match engine.fused() {
-            Some(fused) if self.record.eikonal > 0.0 => observation.observe_slopes(fused, &x),
-            _ => engine.observe(&x, &observation, 1.0),
+        if self.record.eikonal > 0.0 {
+            observation.observe_slopes(engine, &x)
+        } else {
+            engine.observe(&x, &observation, 1.0)
         }
     }
 

@@ -10,6 +10,8 @@ pub(super) type Pointer = u64;
 pub(super) enum Kernel {
     /// Points through the network and back.
     Tile,
+    /// Their jets.
+    Jet,
     /// Trained numbers to dense layers.
     Materialize,
     /// Dense gradients to those of trained numbers.
@@ -27,6 +29,7 @@ impl Kernel {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Tile => "tile",
+            Self::Jet => "jet",
             Self::Materialize => "materialize",
             Self::PullBack => "pull_back",
             Self::SharedSlopes => "shared_slopes",

@@ -8,6 +8,7 @@ mod buffer;
 #[cfg(test)]
 mod emulator;
 mod gpu;
+mod jets;
 mod machine;
 mod nvrtc;
 mod pass;
@@ -21,6 +22,7 @@ use std::{cell::RefCell, rc::Rc};
 use self::{
     buffer::Buffer,
     gpu::Gpu,
+    jets::Jets,
     machine::{Graph, Kernel, Launch, Machine, Module, int},
     pass::{Look, Passes},
     program::Mode,
@@ -28,8 +30,12 @@ use self::{
     state::State,
 };
 use super::{
-    AdamStep, Batch, DenseGradient, Engine, Loss, MatmulPrecision, Observation, StepReport, check_dense,
-    layout::Layout, whole_groups,
+    AdamStep, Batch, DenseGradient, Engine, Gather, JetEngine, JetObservation, Loss, MatmulPrecision, Observation,
+    StepReport, check_dense,
+    descent::{Descends, Descent, descend},
+    jet,
+    layout::Layout,
+    whole_groups,
 };
 use crate::{
     error::{Error, Result},
@@ -51,6 +57,9 @@ pub struct CudaEngine {
     module: Module,
     state: State,
     passes: Passes,
+    jets: Jets,
+    /// What L-BFGS knows.
+    descent: Descent,
     data: Option<Data>,
     /// Whether gradients of dense layers are gathered.
     gathered: bool,
@@ -109,6 +118,8 @@ impl CudaEngine {
         let mut engine = Self {
             state: State::new(&machine, &sizes, layout.len)?,
             passes: Passes::new(&machine, &sizes, network, matmul)?,
+            jets: Jets::default(),
+            descent: Descent::default(),
             data: None,
             gathered: false,
             recorded: RefCell::default(),
@@ -157,7 +168,7 @@ impl CudaEngine {
         Ok(Some(buffer.at()))
     }
 
-    fn look(&self, batch: Batch<'_>, loss: Loss, weight: f64, indices: Option<u64>) -> Result<Look> {
+    fn loaded(&self, batch: Batch<'_>, loss: Loss, weight: f64, indices: Option<u64>) -> Result<Look> {
         let data = self.data()?;
         let points = match batch {
             Batch::Full => data.points,
@@ -174,16 +185,18 @@ impl CudaEngine {
     /// Takes points through and back, and adds up what blocks gathered.
     fn pass(&self, look: &Look, add: bool) -> Result<Vec<Launch>> {
         let pass = self.passes.of(look.points)?;
-        Ok(vec![pass.tile(look, &self.state, &self.passes), self.gather(&pass, add)])
+        let gather = self.gather((&pass.partial, &pass.losses), pass.plan.blocks, add);
+        Ok(vec![pass.tile(look, &self.state, &self.passes), gather])
     }
 
-    fn gather(&self, pass: &pass::Pass, add: bool) -> Launch {
+    /// Adds up gradients and losses of so many blocks.
+    fn gather(&self, (partial, losses): (&Buffer<f32>, &Buffer<f64>), blocks: usize, add: bool) -> Launch {
         let arguments = vec![
-            pass.partial.at(),
-            int(pass.plan.blocks),
+            partial.at(),
+            int(blocks),
             self.state.dense_gradient.at(),
             int(usize::from(add)),
-            pass.losses.at(),
+            losses.at(),
             self.state.reports.at(),
             self.state.step.at(),
         ];
@@ -253,6 +266,16 @@ impl Engine for CudaEngine {
         }
     }
 
+    fn jets(&mut self, plans: &[&jet::Plan]) -> Result<&mut dyn JetEngine> {
+        match jets::refusal(&self.sizes, plans) {
+            None => Ok(self),
+            Some(what) => Err(Error::Config {
+                field: "--engine".into(),
+                message: format!("found cuda for {what}, expected fused with `--device cpu`"),
+            }),
+        }
+    }
+
     fn steps_together(&self) -> usize {
         TOGETHER
     }
@@ -268,7 +291,7 @@ impl Engine for CudaEngine {
 
     fn observe_batch(&mut self, batch: Batch<'_>, loss: Loss, weight: f64) -> Result<f64> {
         let indices = self.upload_indices(&[batch])?;
-        let look = self.look(batch, loss, weight, indices)?;
+        let look = self.loaded(batch, loss, weight, indices)?;
         Ok(self.observe_look(&look)? / (look.points * self.sizes.outputs) as f64)
     }
 
@@ -326,7 +349,7 @@ impl Engine for CudaEngine {
             return batches.iter().zip(adam).map(|(&batch, adam)| self.step(batch, loss, adam)).collect();
         }
         let indices = self.upload_indices(batches)?;
-        let look = self.look(batches[0], loss, 1.0, indices)?;
+        let look = self.loaded(batches[0], loss, 1.0, indices)?;
         let mut launches = self.pass(&look, false)?;
         launches.extend(self.optimize(true));
         let schedule: Vec<f32> = adam.iter().flat_map(state::row).collect();
@@ -379,14 +402,17 @@ impl Engine for CudaEngine {
 
     fn moments(&self) -> Result<Vec<Parameter>> {
         let n = self.layout.len;
-        Ok(self.layout.name_moments(&self.state.first.read(n)?, &self.state.second.read(n)?))
+        let mut moments = self.layout.name_moments(&self.state.first.read(n)?, &self.state.second.read(n)?);
+        moments.extend(self.descent.memory());
+        Ok(moments)
     }
 
     fn set_moments(&mut self, moments: &[Parameter]) -> Result<()> {
         let (mut first, mut second) = (vec![0.0; self.layout.len], vec![0.0; self.layout.len]);
         self.layout.fill_moments(&mut first, &mut second, moments)?;
         self.state.first.write(&first)?;
-        self.state.second.write(&second)
+        self.state.second.write(&second)?;
+        self.descent.set_memory(moments, self.layout.len)
     }
 
     fn dense(&self) -> Result<DenseNetwork> {
@@ -409,6 +435,76 @@ impl Engine for CudaEngine {
             output: None,
             mask: None,
         })
+    }
+}
+
+impl CudaEngine {
+    fn run_jets(
+        &mut self,
+        plan: &jet::Plan,
+        x: &[f32],
+        observation: &dyn JetObservation,
+        back: Option<f32>,
+        extra: &mut [f64],
+    ) -> Result<f64> {
+        plan.suits(self.sizes.inputs)?;
+        if x.is_empty() {
+            return Ok(0.0);
+        }
+        // Taken out, so that the rest can be looked at beside it.
+        let mut jets = std::mem::take(&mut self.jets);
+        let pass = jets.of(&self.machine, &self.sizes, &self.network, plan, x.len() / self.sizes.inputs)?;
+        let (sum, launch) = pass.observe(&self.machine, &self.state, x, observation, back, extra)?;
+        if let Some(launch) = launch {
+            self.state.step.write(&[0])?;
+            self.run(&[launch, self.gather((&pass.partial, &pass.losses), pass.plan.blocks, self.gathered)])?;
+            self.gathered = true;
+        }
+        self.jets = jets;
+        Ok(sum)
+    }
+}
+
+impl JetEngine for CudaEngine {
+    fn observe_jets(
+        &mut self,
+        plan: &jet::Plan,
+        x: &[f32],
+        observation: &dyn JetObservation,
+        weight: f64,
+        extra: &mut [f64],
+    ) -> Result<f64> {
+        self.run_jets(plan, x, observation, Some(weight as f32), extra)
+    }
+
+    fn look(&mut self, plan: &jet::Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64> {
+        self.run_jets(plan, x, observation, None, &mut vec![0.0; extra])
+    }
+
+    fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
+        descend(self, beside, gather)
+    }
+}
+
+impl Descends for CudaEngine {
+    fn descent(&mut self) -> &mut Descent {
+        &mut self.descent
+    }
+
+    fn trained(&self) -> Result<Vec<f32>> {
+        self.state.trained.read(self.layout.len)
+    }
+
+    fn place(&mut self, trained: &[f32]) -> Result<()> {
+        self.state.trained.write(trained)?;
+        self.run(&[self.materialize(false)])
+    }
+
+    fn gradient(&mut self) -> Result<Vec<f32>> {
+        self.begin()?;
+        self.run(&self.pull_back())?;
+        self.gathered = false;
+        self.state.gradient.read(self.layout.len)
     }
 }
 

@@ -95,7 +95,7 @@ impl Passes {
 
     /// The pass of a batch of `points`.
     pub(super) fn of(&self, points: usize) -> Result<Rc<Pass>> {
-        let plan = Plan::new(&self.sizes, &self.machine.properties(), points);
+        let plan = Plan::new(self.sizes.kept_rows(), &self.machine.properties(), points, 1);
         if let Some(pass) = self.made.borrow().iter().find(|p| p.plan == plan) {
             return Ok(pass.clone());
         }

@@ -9,7 +9,7 @@ use super::{
     sizes::Sizes,
 };
 use crate::{
-    engine::MatmulPrecision,
+    engine::{MatmulPrecision, jet},
     network::{Parameterization, Per, Scale},
 };
 
@@ -60,33 +60,14 @@ const BEFORE: &[File] = files!("layout.cu", "sum.cu", "activation.cu", "mapping.
 /// Products in exact f32, and those of tensor cores.
 const PRODUCT: &[File] = files!("product.cu");
 const TENSOR: &[File] = files!("tensor.cu");
-const TILE: &[File] = files!("tile.cu");
+const TILE: &[File] = files!("gradient.cu", "tile.cu");
+const JET: &[File] = files!("gradient.cu", "jet.cu");
 const PARAMETERS: &[File] = files!("layout.cu", "sum.cu", "trained.cu", "factors.cu", "optimizer.cu");
 
 /// The kernel of points, for tiles of this shape.
 pub(super) fn tile(sizes: &Sizes, shape: Shape, matmul: MatmulPrecision) -> String {
-    let mut source = widths(sizes);
-    let numbers = [
-        ("TILE", shape.tile),
-        ("RESIDENT", shape.resident),
-        ("KEPT_SHARED", usize::from(shape.kept_shared)),
-        ("INPUTS", sizes.inputs),
-        ("RAW", sizes.raw),
-        ("FREQUENCIES", sizes.frequencies),
-        ("HOST_KEPT_ROWS", sizes.kept_rows()),
-        ("HOST_STAGE", STAGE),
-    ];
-    numbers.iter().for_each(|(name, value)| define(&mut source, name, value));
-    for (value, kind) in Activation::ALL.iter().enumerate() {
-        define(&mut source, &kind.name().to_uppercase(), value);
-    }
+    let mut source = points(sizes, shape, sizes.kept_rows());
     Mode::ALL.iter().for_each(|mode| define(&mut source, mode.name(), *mode as usize));
-    let kinds = [
-        ("ACTIVATION", sizes.activation),
-        ("GATE_ACTIVATION", sizes.gate.unwrap_or(sizes.activation)),
-        ("OUTPUT_ACTIVATION", sizes.output_activation),
-    ];
-    kinds.iter().for_each(|(name, kind)| define(&mut source, name, kind.name().to_uppercase()));
     if matmul != MatmulPrecision::F32 {
         for (value, precision) in MatmulPrecision::ALL.into_iter().enumerate().skip(1) {
             define(&mut source, &precision.name().to_uppercase(), value);
@@ -95,6 +76,49 @@ pub(super) fn tile(sizes: &Sizes, shape: Shape, matmul: MatmulPrecision) -> Stri
     }
     let product = if matmul == MatmulPrecision::F32 { PRODUCT } else { TENSOR };
     append(source, &[BEFORE, product, TILE].concat())
+}
+
+/// The kernel of jets with the rows of `plan`, for tiles of this shape.
+pub(super) fn jet(sizes: &Sizes, shape: Shape, plan: &jet::Plan) -> String {
+    let mut source = points(sizes, shape, sizes.kept_rows_of_jets());
+    let list = |each: &dyn Fn(usize, &jet::Direction) -> String| {
+        let all: Vec<String> = plan.directions.iter().enumerate().map(|(n, d)| each(n, d)).collect();
+        all.join(", ")
+    };
+    let share = |n: usize| plan.laplacian.iter().find(|(d, _)| *d == n).map_or(0.0, |(_, share)| *share);
+    define(&mut source, "ROWS", plan.rows());
+    define(&mut source, "DIRECTIONS", plan.directions.len());
+    define(&mut source, "LAPLACIAN", usize::from(plan.laplacian_row().is_some()));
+    define(&mut source, "FIRST_ROWS", list(&|_, d| d.first.to_string()));
+    define(&mut source, "ORDERS", list(&|_, d| d.order.to_string()));
+    define(&mut source, "SHARES", list(&|n, _| format!("{:e}f", share(n))));
+    append(source, &[BEFORE, PRODUCT, JET].concat())
+}
+
+/// What all kernels of points are compiled for.
+fn points(sizes: &Sizes, shape: Shape, rows: usize) -> String {
+    let mut source = widths(sizes);
+    let numbers = [
+        ("TILE", shape.tile),
+        ("RESIDENT", shape.resident),
+        ("KEPT_SHARED", usize::from(shape.kept_shared)),
+        ("INPUTS", sizes.inputs),
+        ("RAW", sizes.raw),
+        ("FREQUENCIES", sizes.frequencies),
+        ("HOST_KEPT_ROWS", rows),
+        ("HOST_STAGE", STAGE),
+    ];
+    numbers.iter().for_each(|(name, value)| define(&mut source, name, value));
+    for (value, kind) in Activation::ALL.iter().enumerate() {
+        define(&mut source, &kind.name().to_uppercase(), value);
+    }
+    let kinds = [
+        ("ACTIVATION", sizes.activation),
+        ("GATE_ACTIVATION", sizes.gate.unwrap_or(sizes.activation)),
+        ("OUTPUT_ACTIVATION", sizes.output_activation),
+    ];
+    kinds.iter().for_each(|(name, kind)| define(&mut source, name, kind.name().to_uppercase()));
+    source
 }
 
 /// The kernels of trained numbers.

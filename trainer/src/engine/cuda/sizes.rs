@@ -132,6 +132,12 @@ impl Sizes {
         padded(self.features) + self.encoders() * encoder + self.depth * layer + gradients
     }
 
+    /// Rows of what a tile of jets keeps: features, arguments of layers, gradients, and the jets of one layer.
+    pub(super) fn kept_rows_of_jets(&self) -> usize {
+        let hidden = padded(self.hidden);
+        padded(self.features) + self.depth * hidden + 3 * hidden.max(padded(self.outputs))
+    }
+
     /// Whether a slope is shared by a layer, which takes a sum over its neurons.
     pub(super) fn shared_slopes(&self) -> bool {
         use crate::network::Per;

@@ -1,7 +1,7 @@
 use super::{emulator::Emulator, machine::Properties, nvrtc::Nvrtc, plan::Plan, *};
 use crate::{
     config::{Optimizer, TrainingConfig},
-    engine::{FusedEngine, contract, fallback},
+    engine::{FusedEngine, Wanted, contract, fallback, jet::contract as jet_contract},
     network::{ActivationKind, ArchitectureKind, MappingConfig, NetworkConfig, Parameterization},
     rng::Rng,
     tolerance,
@@ -42,6 +42,14 @@ fn gradients_equal_differences_for_every_network() {
 fn gradients_equal_differences_for_every_activation() {
     if possible() {
         contract::gradients_of_every_activation(make);
+    }
+}
+
+#[test]
+fn jets_and_their_gradients_equal_the_slow_twin() {
+    if possible() {
+        jet_contract::every_network(&[ArchitectureKind::Mlp, ArchitectureKind::Siren], 2, make);
+        jet_contract::every_activation(2, make);
     }
 }
 
@@ -183,6 +191,74 @@ fn products_on_tensor_cores_are_those_of_rounded_factors() {
     }
 }
 
+/// Rows that fill a tile and that do not, tiles in shared memory and not, points over many tiles.
+#[test]
+fn jets_and_their_gradients_equal_the_cpu_over_many_tiles() {
+    if !possible() {
+        return;
+    }
+    let partial = |axes: &[usize]| Wanted::Partial(axes.to_vec());
+    let burgers = vec![partial(&[]), partial(&[0]), partial(&[1]), partial(&[1, 1])];
+    let plans = [burgers, vec![partial(&[0])], vec![Wanted::Laplacian(vec![0, 1])], jet_contract::everything(2)];
+    let plain = wide().into_iter().filter(|(config, _)| config.architecture != ArchitectureKind::ModifiedMlp);
+    for ((config, shared), wanted) in plain.zip(&plans).flat_map(|(of, wanted)| [(of.clone(), wanted), (of, &plans[3])])
+    {
+        let (mut cuda, mut fused) = pair(&config, 1, shared);
+        let (plan, combinations) = jet::Plan::new(&[1.0, 2.0], wanted).unwrap();
+        let mixture = jet_contract::Mixture { outputs: 2, combinations };
+        let sizes = vec![1.0; wanted.len()];
+        for points in [700, 33] {
+            let (x, _) = contract::samples(points);
+            let run = |engine: &mut dyn Engine| {
+                let (mut extra, jets) = ([0.0], engine.jets(&[&plan]).unwrap());
+                let mixed = jet_contract::Scaled(&mixture, &sizes);
+                let sum = jets.observe_jets(&plan, &x, &mixed, 1.0, &mut extra).unwrap();
+                assert_eq!(extra[0], points as f64);
+                (sum, engine.take_gradients().unwrap())
+            };
+            let ((a, found), (b, expected)) = (run(&mut cuda), run(&mut fused));
+            assert!((a / b - 1.0).abs() < tolerance::JET, "{config:?}: sum {a} {b}");
+            for (found, expected) in found.iter().zip(&expected) {
+                let largest = expected.values.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+                for (a, b) in found.values.iter().zip(&expected.values) {
+                    let error = f64::from((a - b).abs() / largest);
+                    assert!(error < tolerance::ENGINES, "{config:?} {}: {a} {b}, off by {error:e}", found.name);
+                }
+            }
+        }
+    }
+}
+
+/// Steps of L-BFGS on the residual of an equation: the GPU's go down as the CPU's do.
+#[test]
+fn a_descent_goes_the_way_of_the_cpu() {
+    if !possible() {
+        return;
+    }
+    let config = NetworkConfig::new(ArchitectureKind::Mlp, 12, 2);
+    let (mut cuda, mut fused) = pair(&config, 1, SHARED);
+    let wanted = [Wanted::Partial(vec![0]), Wanted::Laplacian(vec![0, 1])];
+    let (plan, combinations) = jet::Plan::new(&[1.0, 1.0], &wanted).unwrap();
+    let mixture = jet_contract::Mixture { outputs: 2, combinations };
+    let (x, _) = contract::samples(50);
+    let run = |engine: &mut dyn Engine| -> Vec<f64> {
+        let engine = engine.jets(&[&plan]).unwrap();
+        let mut gather = |engine: &mut dyn JetEngine, _: &[f32]| {
+            let mixed = jet_contract::Scaled(&mixture, &[10.0, 10.0]);
+            Ok((engine.observe_jets(&plan, &x, &mixed, 1.0, &mut [0.0])?, Vec::new()))
+        };
+        (0..5).map(|_| engine.descend(&mut [], &mut gather).unwrap().expect("a lower place").loss).collect()
+    };
+    let (found, expected) = (run(&mut cuda), run(&mut fused));
+    assert!(found.is_sorted_by(|a, b| a > b), "{found:?}");
+    for (a, b) in found.iter().zip(&expected) {
+        assert!((a - b).abs() < tolerance::TRAINING * b.abs().max(1.0), "{found:?} {expected:?}");
+    }
+    let moments = cuda.moments().unwrap();
+    assert!(moments.iter().any(|m| m.name == "lbfgs.s"));
+    fused.set_moments(&moments).unwrap();
+}
+
 #[test]
 fn a_hundred_steps_go_the_way_of_the_cpu_and_checkpoints_are_shared() {
     if !possible() {
@@ -244,7 +320,7 @@ fn plans_give_every_multiprocessor_a_tile_and_fit_shared_memory() {
     let machine = Properties { multiprocessors: 132, shared_per_block: 232_448, shared_per_multiprocessor: 233_472 };
     let plan = |config: &NetworkConfig, inputs, outputs, points| {
         let (network, _) = Network::new(config, inputs, outputs, &mut Rng::new(0)).unwrap();
-        Plan::new(&Sizes::new(&network).unwrap(), &machine, points)
+        Plan::new(Sizes::new(&network).unwrap().kept_rows(), &machine, points, 1)
     };
     let relu = |config| NetworkConfig { activation: Some(ActivationKind::Relu), ..config };
     let siren = |hidden| NetworkConfig::new(ArchitectureKind::Siren, hidden, 3);
@@ -301,9 +377,11 @@ fn what_fails_on_a_gpu_that_nobody_insists_on_goes_on_on_the_cpu() {
     assert_eq!((engine.parameters().unwrap(), engine.moments().unwrap()), before);
     assert!(engine.step(Batch::Full, Loss::MeanSquaredError, &contract::step(2)).unwrap().loss.is_finite());
 
-    // What only the CPU can do.
+    // Derivatives up to the second order are the GPU's too, others the CPU's alone.
     let mut engine = make();
-    assert!(engine.name() == "cuda" && engine.fused().is_some() && engine.name() == "fused");
+    let plan = |order: usize| jet::Plan::new(&[1.0; 2], &[Wanted::Partial(vec![0; order])]).unwrap().0;
+    assert!(engine.jets(&[&plan(2)]).is_ok() && engine.name() == "cuda");
+    assert!(engine.jets(&[&plan(2), &plan(3)]).is_ok() && engine.name() == "fused");
 
     // No GPU, and one that computes something else.
     let none =
@@ -374,9 +452,9 @@ fn the_loop_hands_over_many_steps_and_measures_where_it_would() {
     }
 }
 
-/// The numbers ptxas prints for the kernel of tiles: registers, bytes spilled.
-fn used(log: &str) -> (usize, usize) {
-    let mut of_tile = log.lines().skip_while(|l| !l.contains("entry function 'tile'")).skip(1);
+/// The numbers ptxas prints for a kernel: registers, bytes spilled.
+fn used(log: &str, kernel: &str) -> (usize, usize) {
+    let mut of_tile = log.lines().skip_while(|l| !l.contains(&format!("entry function '{kernel}'"))).skip(1);
     let number = |line: &str, before: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let at = words.windows(before.split(' ').count() + 1).find(|w| w[1..].join(" ").starts_with(before));
@@ -423,10 +501,10 @@ fn kernels_compile_for_gpus_of_2020_and_2022() {
         for (config, points) in &cases {
             let (network, _) = Network::new(config, 2, 2, &mut Rng::new(0)).unwrap();
             let sizes = Sizes::new(&network).unwrap();
-            let plan = Plan::new(&sizes, &machine, *points);
+            let plan = Plan::new(sizes.kept_rows(), &machine, *points, 1);
             for matmul in MatmulPrecision::ALL {
                 let (code, log) = nvrtc.compile(&program::tile(&sizes, plan.shape, matmul), version).unwrap();
-                let (registers, spilled) = used(&log);
+                let (registers, spilled) = used(&log, "tile");
                 println!(
                     "sm_{version}, {points} points, {matmul:?}, {plan:?}: {registers} registers, {spilled} spilled"
                 );
@@ -434,6 +512,17 @@ fn kernels_compile_for_gpus_of_2020_and_2022() {
                     !code.is_empty() && registers * plan.shape.resident * plan::THREADS <= 65_536,
                     "{config:?}: {log}"
                 );
+                assert!(spilled <= SPILLED, "{config:?}: {log}");
+            }
+            if sizes.gate.is_none() {
+                let partial = |axes: &[usize]| Wanted::Partial(axes.to_vec());
+                let wanted = [partial(&[]), partial(&[0]), partial(&[1, 1]), Wanted::Laplacian(vec![0, 1])];
+                let (carried, _) = jet::Plan::new(&[1.0; 2], &wanted).unwrap();
+                let plan = Plan::new(sizes.kept_rows_of_jets(), &machine, *points, carried.rows());
+                let (code, log) = nvrtc.compile(&program::jet(&sizes, plan.shape, &carried), version).unwrap();
+                let (registers, spilled) = used(&log, "jet");
+                println!("sm_{version}, jets, {plan:?}: {registers} registers, {spilled} spilled");
+                assert!(!code.is_empty() && registers * plan.shape.resident * plan::THREADS <= 65_536, "{log}");
                 assert!(spilled <= SPILLED, "{config:?}: {log}");
             }
             let parameters = program::parameters(&sizes, Layout::new(&network).len);

@@ -3,7 +3,6 @@
 //! is; tested against the f64 oracle and [`CandleEngine`](super::CandleEngine).
 
 mod activation;
-mod descent;
 mod factors;
 mod jet;
 mod kernel;
@@ -22,10 +21,7 @@ mod width;
 use std::ops::Range;
 
 pub(super) use self::optimizer::adam;
-pub use self::{
-    jet::{Combination, JetObservation, MAX_ORDER, Plan, Wanted},
-    peak::peak,
-};
+pub use self::peak::peak;
 
 use rayon::prelude::*;
 
@@ -37,7 +33,8 @@ use self::{
     update::{Added, Layers},
 };
 use super::{
-    AdamStep, Batch, DenseGradient, Engine, Loss, Observation, check_dense, layout::Layout, pieces, whole_groups,
+    AdamStep, Batch, DenseGradient, Engine, JetEngine, Loss, Observation, Plan, check_dense, descent::Descent,
+    layout::Layout, pieces, whole_groups,
 };
 use crate::{
     error::Result,
@@ -79,7 +76,7 @@ pub struct FusedEngine {
     /// Those of jets.
     jets: Vec<jet::Part>,
     /// What L-BFGS knows.
-    descent: descent::Descent,
+    descent: Descent,
 }
 
 /// Workspaces, the first so many, whose gradients are to be added to what is gathered: with the next update, each layer by
@@ -193,7 +190,7 @@ impl FusedEngine {
             data: Data::default(),
             parts: Vec::new(),
             jets: Vec::new(),
-            descent: descent::Descent::default(),
+            descent: Descent::default(),
             network: network.clone(),
             layout,
         };
@@ -358,8 +355,8 @@ impl Engine for FusedEngine {
         "fused"
     }
 
-    fn fused(&mut self) -> Option<&mut FusedEngine> {
-        Some(self)
+    fn jets(&mut self, _: &[&Plan]) -> Result<&mut dyn JetEngine> {
+        Ok(self)
     }
 
     fn load(&mut self, x: &[f32], y: &[f32]) -> Result<()> {
@@ -469,13 +466,13 @@ impl Engine for FusedEngine {
 
     fn moments(&self) -> Result<Vec<Parameter>> {
         let mut moments = self.layout.name_moments(&self.first, &self.second);
-        moments.extend(self.memory());
+        moments.extend(self.descent.memory());
         Ok(moments)
     }
 
     fn set_moments(&mut self, moments: &[Parameter]) -> Result<()> {
         self.layout.fill_moments(&mut self.first, &mut self.second, moments)?;
-        self.set_memory(moments)
+        self.descent.set_memory(moments, self.trained.len())
     }
 
     fn dense(&self) -> Result<DenseNetwork> {

@@ -252,7 +252,7 @@ pub enum Purpose<'a> {
     Sizes(&'a Mutex<Vec<f32>>),
 }
 
-/// A term at these points, for [`FusedEngine::observe_jets`](crate::engine::FusedEngine::observe_jets).
+/// A term at these points, for [`JetEngine::observe_jets`](crate::engine::JetEngine::observe_jets).
 #[derive(Debug)]
 pub struct Look<'a> {
     /// The term.

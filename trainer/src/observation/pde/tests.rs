@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::{
-    engine::{FusedEngine, JetObservation},
+    engine::{FusedEngine, JetEngine, JetObservation},
     fold::{Mask, Normalization},
     network::{ArchitectureKind, Network, NetworkConfig},
     rng::Rng,

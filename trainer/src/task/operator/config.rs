@@ -9,7 +9,7 @@ use crate::{
     config::{SignalRecord, check_signal, defaults_with, merge},
     error::Result,
     network::{DeepOnetConfig, Merge},
-    observation::operator::terms,
+    observation::operator::{terms, weights},
     signal::operator::{Generator, Source, generator, sensor_count},
 };
 
@@ -145,6 +145,9 @@ pub fn defaults(generator: Option<&dyn Generator>, sensors: usize, physics: bool
     }
     if physics {
         own("[signal]\nphysics = true\nfunctions = 32\npoints = 256");
+        for (term, weight) in generator.map_or(&[][..], |g| weights(g.name())) {
+            own(&format!("[signal.weights]\n{term} = {weight:?}"));
+        }
     }
     own(&format!("[signal.deeponet]\nsensors = {sensors}"));
     table

@@ -1,7 +1,7 @@
 //! Weights of an equation's terms, found while training.
 
 use super::{Balance, training::Training};
-use crate::{engine::FusedEngine, error::Result, network::Parameter, observation::pde::Dual, rng::Rng};
+use crate::{engine::JetEngine, error::Result, network::Parameter, observation::pde::Dual, rng::Rng};
 
 /// Random signs that the trace of a tangent kernel is estimated from.
 const PROBES: usize = 4;
@@ -9,7 +9,7 @@ const PROBES: usize = 4;
 /// Moves the weights of `training` towards those at which all terms pull alike: the sum of all sizes over a term's own,
 /// its size being the norm of its gradient or the trace of its tangent kernel over the number of its points
 /// (arXiv 2308.08468, section 5).
-pub(super) fn update(training: &mut Training, engine: &mut FusedEngine, step: u64, c: &[Dual]) -> Result<()> {
+pub(super) fn update(training: &mut Training, engine: &mut dyn JetEngine, step: u64, c: &[Dual]) -> Result<()> {
     let (balance, momentum) = training.balance();
     let mut sizes = Vec::with_capacity(training.terms.len());
     for k in 0..training.terms.len() {

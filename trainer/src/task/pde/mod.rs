@@ -165,7 +165,7 @@ impl Observed for Pde {
     }
 
     fn prepare(&mut self, engine: &mut dyn Engine) -> Result<()> {
-        training::fused(engine).map(drop)
+        self.training.jets(engine).map(drop)
     }
 
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {

@@ -48,10 +48,10 @@ fn balanced_terms_pull_alike() {
         assert!((share - 1.0).abs() < 1e-3, "{balance}: {weights:?}");
         assert!(weights.iter().any(|w| (w / weights[0] - 1.0).abs() > 0.1), "{balance}: {weights:?}");
         if balance == "gradient-norm" {
-            let fused = training::fused(engine.as_mut()).unwrap();
+            let engine = pde.training.jets(engine.as_mut()).unwrap();
             let norms: Vec<f64> = (0..weights.len())
                 .map(|k| {
-                    let g = pde.training.gradient(fused, k, 1, &[pde::Dual::constant(1.0)], None).unwrap();
+                    let g = pde.training.gradient(engine, k, 1, &[pde::Dual::constant(1.0)], None).unwrap();
                     let square = g.iter().flat_map(|p| &p.values).map(|v| f64::from(v * v)).sum::<f64>();
                     f64::from(weights[k]) * square.sqrt()
                 })

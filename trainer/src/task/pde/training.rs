@@ -8,7 +8,7 @@ use super::{balance, config::PdeConfig};
 use crate::{
     config::RunConfig,
     domain::Collocation,
-    engine::{Engine, FusedEngine, StepReport},
+    engine::{Engine, JetEngine, Plan, StepReport},
     error::{Error, Result},
     fold::Normalization,
     network::{MappingConfig, NetworkConfig, Parameter, find},
@@ -183,13 +183,22 @@ impl Training {
         })
     }
 
+    /// The engine as one that carries what the terms need.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it does not.
+    pub fn jets<'a>(&self, engine: &'a mut dyn Engine) -> Result<&'a mut dyn JetEngine> {
+        let plans: Vec<&Plan> = self.prepared.iter().map(|p| &p.plan).collect();
+        engine.jets(&plans)
+    }
+
     /// Gathers all terms at `step` (from 1); the sum of their losses, not weighted, so that it can be compared over a
     /// run whose weights change.
     ///
     /// # Errors
-    /// [`Error::Config`] without the fused engine, or for a residual that is no number.
+    /// [`Error::Config`] for an engine that does not carry the derivatives, or for a residual that is no number.
     pub fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
-        let engine = fused(engine)?;
+        let engine = self.jets(engine)?;
         let c = self.duals(step);
         if self.config.refine > 0.0 && (step - 1).is_multiple_of(self.config.refine_every) {
             self.refine(engine, step, &c)?;
@@ -204,7 +213,7 @@ impl Training {
     }
 
     /// Gathers all terms, and gives the slopes by the coefficients that are sought.
-    fn observe(&mut self, engine: &mut FusedEngine, step: u64, c: &[Dual], denser: usize) -> Result<Vec<f64>> {
+    fn observe(&mut self, engine: &mut dyn JetEngine, step: u64, c: &[Dual], denser: usize) -> Result<Vec<f64>> {
         let mut slopes = vec![0.0; self.sought.len()];
         for k in 0..self.terms.len() {
             let x = self.points(k, step, denser);
@@ -223,7 +232,7 @@ impl Training {
     /// # Errors
     /// Those of [`Training::gather`].
     pub fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
-        let engine = fused(engine)?;
+        let engine = self.jets(engine)?;
         let mut logs: Vec<f32> = self.sought.iter().map(|(_, state)| state[0]).collect();
         let report = engine.descend(&mut logs, &mut |engine, logs| {
             self.hold(logs);
@@ -248,14 +257,14 @@ impl Training {
     /// # Errors
     /// Those of [`Training::gather`].
     pub fn residuals(&self, engine: &mut dyn Engine, points: &[f64]) -> Result<Vec<(&'static str, Vec<f32>)>> {
-        let engine = fused(engine)?;
+        let engine = self.jets(engine)?;
         let (c, x) = (self.duals(self.steps + 1), self.to_network(points));
         let inside = (0..self.terms.len()).filter(|&k| self.terms[k].place == Place::Inside);
         inside.map(|k| Ok((self.terms[k].name, self.sizes(engine, k, &x, &c)?))).collect()
     }
 
     /// Sizes of the residual of term `k` at these points in the network's units.
-    fn sizes(&self, engine: &FusedEngine, k: usize, x: &[f32], c: &[Dual]) -> Result<Vec<f32>> {
+    fn sizes(&self, engine: &mut dyn JetEngine, k: usize, x: &[f32], c: &[Dual]) -> Result<Vec<f32>> {
         let sizes = Mutex::new(vec![0.0; x.len() / self.axes.len()]);
         self.look(k, x, c, Purpose::Sizes(&sizes), |look| {
             engine.look(&look.prepared.plan, x, look, self.sought.len()).map(drop)
@@ -279,7 +288,7 @@ impl Training {
     /// The gradient that term `k` alone has at `step`, by what is trained; `signs` as for [`Purpose::Signs`].
     pub(super) fn gradient(
         &self,
-        engine: &mut FusedEngine,
+        engine: &mut dyn JetEngine,
         k: usize,
         step: u64,
         c: &[Dual],
@@ -357,15 +366,6 @@ impl Training {
 /// Coefficients as the record has them.
 pub(super) fn values(equation: &dyn Equation, record: &PdeConfig) -> Vec<f64> {
     equation.coefficients().iter().map(|c| record.coefficients.get(c.name).copied().unwrap_or(c.value)).collect()
-}
-
-/// The engine that derivatives are in.
-pub(super) fn fused(engine: &mut dyn Engine) -> Result<&mut FusedEngine> {
-    let name = engine.name();
-    engine.fused().ok_or_else(|| Error::Config {
-        field: "--engine".into(),
-        message: format!("found {name}, expected fused on the CPU: derivatives by coordinates are its alone"),
-    })
 }
 
 /// Whether a network is periodic where the equation is.

@@ -76,45 +76,6 @@ inline void hidden_forward(const float* dense, const float* x, const Kept& kept,
     });
 }
 
-// Gradient of a layer's weights and biases over the tile, added to what the block has gathered.
-template <int IN, int OUT>
-inline void weight_gradient(const float* x, const float* dz, float* gradient, bool first, float* stage)
-{
-    constexpr int M = padded(IN), N = padded(OUT);
-    product<M, N, TILE, true, false>(x, TILE, dz, TILE, stage, [&](int m, int n, auto row) {
-        constexpr int W = sizeof(row) / sizeof(float);
-        float* at = gradient + m * N + n;
-        if (!first) {
-            const Row<W> before = load<W>(at);
-            for (int i = 0; i < W; ++i)
-                row.v[i] += before.v[i];
-        }
-        store(at, row);
-    });
-    // Eight threads a row of biases.
-    constexpr int PER = 8, AT_ONCE = THREADS / PER;
-    const int part = threadIdx.x % PER;
-#pragma unroll 1
-    for (int o0 = 0; o0 < N; o0 += AT_ONCE) {
-        const int o = o0 + threadIdx.x / PER;
-        float sum = 0.0f;
-        if (o < N)
-            for (int p = 4 * part; p < TILE; p += 4 * PER) {
-                const Row<4> some = load<4>(dz + o * TILE + p);
-                sum += (some.v[0] + some.v[1]) + (some.v[2] + some.v[3]);
-            }
-        stage[threadIdx.x] = sum;
-        __syncthreads();
-        if (part == 0 && o < N) {
-            for (int i = 1; i < PER; ++i)
-                sum += stage[threadIdx.x + i];
-            float* at = gradient + M * N + o;
-            *at = first ? sum : *at + sum;
-        }
-        __syncthreads();
-    }
-}
-
 // From the gradient of a layer's argument to that of the argument of the hidden layer `n` below it, through that one's
 // gate and activation.
 template <int OUT>
@@ -245,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
         loss += output_forward(look, dense + dense_at(LAYERS - 1), layer(kept, DEPTH - 1).h, start, dz, stage);
         if (mode == VALUES)
             continue;
-        weight_gradient<HIDDEN, OUTPUTS>(layer(kept, DEPTH - 1).h, dz, gradient + dense_at(LAYERS - 1), first, stage);
+        weight_gradient<HIDDEN, OUTPUTS, TILE>(layer(kept, DEPTH - 1).h, dz, gradient + dense_at(LAYERS - 1), first, stage);
         input_gradient<OUTPUTS>(across + dense_at(LAYERS - 1), dz, next, kept, DEPTH - 1, stage);
 #pragma unroll 1
         for (int n = DEPTH - 1; n > 0; --n) {
@@ -253,14 +214,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
             dz = next;
             next = done;
             const int at = dense_at(ENCODERS + n);
-            weight_gradient<HIDDEN, HIDDEN>(layer(kept, n - 1).h, dz, gradient + at, first, stage);
+            weight_gradient<HIDDEN, HIDDEN, TILE>(layer(kept, n - 1).h, dz, gradient + at, first, stage);
             input_gradient<HIDDEN>(across + at, dz, next, kept, n - 1, stage);
         }
         // The first layer and the encoders, whose inputs are the features.
 #pragma unroll 1
         for (int n = 0; n <= ENCODERS; ++n) {
             const float* const g = n == ENCODERS ? next : rows(kept, ENCODER_GRADIENTS_AT + n * padded(HIDDEN));
-            weight_gradient<FEATURES, HIDDEN>(kept, g, gradient + dense_at(n), first, stage);
+            weight_gradient<FEATURES, HIDDEN, TILE>(kept, g, gradient + dense_at(n), first, stage);
         }
         first = false;
     }

@@ -14,8 +14,8 @@ use rwf_runtime::{
 };
 
 use super::{
+    Plan,
     curve::{Curve, Gelu, Identity, Relu, Sigmoid, Sine, Swish, Tanh, waves},
-    plan::Plan,
     wide::{LANES, Wide},
 };
 

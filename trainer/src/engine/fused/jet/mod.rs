@@ -3,9 +3,6 @@
 
 mod curve;
 mod kernels;
-mod plan;
-#[cfg(test)]
-mod taylor;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -15,28 +12,24 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-pub use self::plan::{Combination, MAX_ORDER, Plan, Wanted};
 use self::{tile::JetTile, wide::LANES};
 use super::{
     FusedEngine, Waiting,
     panel::{PANEL, Row},
 };
-use crate::error::{Error, Result};
+use crate::{
+    engine::{
+        StepReport,
+        descent::{Descends, Descent, descend},
+        jet::{Gather, JetEngine, JetObservation, Plan},
+    },
+    error::Result,
+};
 
 /// Rows of a tile: what it leaves behind fits the second cache.
 const ROWS: usize = 256;
 /// Parts the points are divided into, each with a gradient of its own; the sum over parts has a fixed order.
 const PARTS: usize = 16;
-
-/// A function of the jets of a network's outputs that is made small.
-pub trait JetObservation: Sync {
-    /// The sum of the function over the points `points` of all, and its derivatives.
-    ///
-    /// `jets` are `[rows, points, outputs]`, rows as the [`Plan`] says; `cotangents` has the same shape, is 0 and takes
-    /// d sum / d jets. `extra` takes what is added to d sum / d whatever else is trained; its length is that given to
-    /// [`FusedEngine::observe_jets`].
-    fn observe(&self, points: Range<usize>, jets: &[f32], cotangents: &mut [f32], extra: &mut [f64]) -> f64;
-}
 
 /// Room for the points of one part.
 #[derive(Debug)]
@@ -63,14 +56,8 @@ impl Part {
 /// The mapping's growth along every direction, `[frequencies]` each.
 type Slopes = Vec<Vec<f32>>;
 
-impl FusedEngine {
-    /// The sum `observation` makes of the jets at `x` `[n, inputs]`, normalised coordinates. Its gradient times `weight`
-    /// is gathered as that of [`Engine::observe`](crate::engine::Engine::observe) is, until
-    /// [`Engine::update`](crate::engine::Engine::update); that by anything else, not weighted, is added to `extra`.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for a plan made for another number of inputs.
-    pub fn observe_jets(
+impl JetEngine for FusedEngine {
+    fn observe_jets(
         &mut self,
         plan: &Plan,
         x: &[f32],
@@ -90,14 +77,37 @@ impl FusedEngine {
         Ok(sum)
     }
 
-    /// The sum alone, without the way back.
-    ///
-    /// # Errors
-    /// As [`FusedEngine::observe_jets`].
-    pub fn look(&self, plan: &Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64> {
+    fn look(&mut self, plan: &Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64> {
         Ok(self.run(Vec::new(), plan, x, observation, None, extra)?.iter().map(|p| p.sum).sum())
     }
 
+    fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
+        descend(self, beside, gather)
+    }
+}
+
+impl Descends for FusedEngine {
+    fn descent(&mut self) -> &mut Descent {
+        &mut self.descent
+    }
+
+    fn trained(&self) -> Result<Vec<f32>> {
+        Ok(self.trained.clone())
+    }
+
+    fn place(&mut self, trained: &[f32]) -> Result<()> {
+        self.trained.copy_from_slice(trained);
+        self.materialize();
+        Ok(())
+    }
+
+    fn gradient(&mut self) -> Result<Vec<f32>> {
+        self.pull_back();
+        Ok(self.gradient.clone())
+    }
+}
+
+impl FusedEngine {
     /// `rooms` are those of an earlier run, where they fit.
     fn run(
         &self,
@@ -109,15 +119,12 @@ impl FusedEngine {
         extra: usize,
     ) -> Result<Vec<Part>> {
         let inputs = self.network.architecture.inputs;
-        if plan.inputs() != inputs {
-            let message = format!("found derivatives by {} inputs, expected {inputs}", plan.inputs());
-            return Err(Error::Config { field: "derivatives".into(), message });
-        }
+        plan.suits(inputs)?;
         let points = x.len() / inputs;
         let tile = (ROWS / plan.rows() / LANES * LANES).max(LANES);
         let count = points.div_ceil(tile).clamp(1, PARTS);
         let size = points.div_ceil(count).next_multiple_of(LANES);
-        let slopes = self.slopes(plan);
+        let slopes = self.network.mapping.as_ref().map_or(Vec::new(), |m| plan.growth(m));
         rooms.retain(|part| part.shape == (plan.rows(), tile) && part.extra.len() == extra);
         rooms.truncate(count);
         rooms.resize_with(count, || self.part(plan, tile, extra));
@@ -154,16 +161,6 @@ impl FusedEngine {
             extra: vec![0.0; extra],
             sum: 0.0,
         }
-    }
-
-    /// How much every phase grows along every direction.
-    fn slopes(&self, plan: &Plan) -> Slopes {
-        let Some(mapping) = &self.network.mapping else { return Vec::new() };
-        let along = |v: &[f32]| -> Vec<f32> {
-            let kernel = |i: usize, f: usize| mapping.kernel[i * mapping.outputs + f] as f32;
-            (0..mapping.outputs).map(|f| v.iter().enumerate().map(|(i, v)| kernel(i, f) * v).sum()).collect()
-        };
-        plan.directions.iter().map(|d| along(&d.vector)).collect()
     }
 
     /// The jets of the features of `points` points, `[rows, points, features]`.

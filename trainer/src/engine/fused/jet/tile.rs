@@ -10,8 +10,7 @@ use super::{
         panel::{PANEL, Row, panels},
         tile::Net,
     },
-    kernels,
-    plan::Plan,
+    Plan, kernels,
     wide::LANES,
 };
 use crate::network::{DenseSpec, Network};

@@ -2,7 +2,7 @@
 
 use super::Training;
 use crate::{
-    engine::FusedEngine,
+    engine::JetEngine,
     error::Result,
     observation::pde::{Axis, Dual, Field, Place},
     rng::Rng,
@@ -75,7 +75,7 @@ impl Training {
     }
 
     /// Puts the held points where the residual is largest now, among many candidates.
-    pub(super) fn refine(&mut self, engine: &mut FusedEngine, step: u64, c: &[Dual]) -> Result<()> {
+    pub(super) fn refine(&mut self, engine: &mut dyn JetEngine, step: u64, c: &[Dual]) -> Result<()> {
         let inside = self.terms.iter().position(|t| t.place == Place::Inside).expect("an equation holds somewhere");
         let count = (self.config.refine * self.config.points as f64) as usize;
         let axes = self.axes.len();

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    network::HostDense,
+};
 
 /// Highest order of a derivative.
 pub const MAX_ORDER: usize = 4;
@@ -21,13 +24,13 @@ pub type Combination = Vec<(usize, f64)>;
 
 /// A straight line through every point along which coefficients are carried.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Direction {
+pub(in crate::engine) struct Direction {
     /// Where it goes, in the network's coordinates.
-    pub(super) vector: Vec<f32>,
+    pub(in crate::engine) vector: Vec<f32>,
     /// Highest coefficient.
-    pub(super) order: usize,
+    pub(in crate::engine) order: usize,
     /// Row of its first coefficient; the others follow.
-    pub(super) first: usize,
+    pub(in crate::engine) first: usize,
 }
 
 /// The rows of a jet: the value, then the Taylor coefficients 1.. of every direction (the k-th derivative over k!),
@@ -35,9 +38,9 @@ pub(super) struct Direction {
 /// 2024).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    pub(super) directions: Vec<Direction>,
+    pub(in crate::engine) directions: Vec<Direction>,
     /// Directions whose second derivatives are summed, with their weights; its row is the last.
-    pub(super) laplacian: Vec<(usize, f32)>,
+    pub(in crate::engine) laplacian: Vec<(usize, f32)>,
     rows: usize,
     inputs: usize,
 }
@@ -127,19 +130,40 @@ impl Plan {
         self.inputs
     }
 
+    /// Whether it is made for networks of `inputs` inputs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it is not.
+    pub(in crate::engine) fn suits(&self, inputs: usize) -> Result<()> {
+        if self.inputs == inputs {
+            return Ok(());
+        }
+        let message = format!("found derivatives by {} inputs, expected {inputs}", self.inputs);
+        Err(Error::Config { field: "derivatives".into(), message })
+    }
+
+    /// How much every phase of `mapping` grows along every direction, `[frequencies]` each.
+    pub(in crate::engine) fn growth(&self, mapping: &HostDense) -> Vec<Vec<f32>> {
+        let along = |v: &[f32]| -> Vec<f32> {
+            let kernel = |i: usize, f: usize| mapping.kernel[i * mapping.outputs + f] as f32;
+            (0..mapping.outputs).map(|f| v.iter().enumerate().map(|(i, v)| kernel(i, f) * v).sum()).collect()
+        };
+        self.directions.iter().map(|d| along(&d.vector)).collect()
+    }
+
     /// Highest order of any row.
-    pub(super) fn order(&self) -> usize {
+    pub(in crate::engine) fn order(&self) -> usize {
         let highest = self.directions.iter().map(|d| d.order).max().unwrap_or(0);
         if self.laplacian.is_empty() { highest } else { highest.max(2) }
     }
 
     /// The row of half the Laplacian.
-    pub(super) fn laplacian_row(&self) -> Option<usize> {
+    pub(in crate::engine) fn laplacian_row(&self) -> Option<usize> {
         (!self.laplacian.is_empty()).then(|| self.rows - 1)
     }
 
     /// The values of `row` where rows have `size` values each.
-    pub(super) fn block(row: usize, size: usize) -> Range<usize> {
+    pub(in crate::engine) fn block(row: usize, size: usize) -> Range<usize> {
         row * size..(row + 1) * size
     }
 }

@@ -1,20 +1,17 @@
 //! Steps of L-BFGS over all that is trained, for an observation that stays the same.
 
-use super::FusedEngine;
+use super::{
+    StepReport,
+    jet::{Gather, JetEngine},
+    lbfgs::{Lbfgs, Place},
+};
 use crate::{
-    engine::{
-        StepReport,
-        lbfgs::{Lbfgs, Place},
-    },
     error::{Error, Result},
     network::Parameter,
 };
 
 /// Names of what L-BFGS remembers among the moments: changes of place and of gradients.
 const NAMES: [&str; 2] = ["lbfgs.s", "lbfgs.y"];
-
-/// Gathers gradients, and gives the loss they are of with its slopes by the numbers beside.
-pub(super) type Gather<'a> = dyn FnMut(&mut FusedEngine, &[f32]) -> Result<(f64, Vec<f32>)> + 'a;
 
 /// What L-BFGS knows from one step to the next.
 #[derive(Debug, Default)]
@@ -24,70 +21,79 @@ pub(super) struct Descent {
     here: Option<Place>,
 }
 
-impl FusedEngine {
-    /// One step of L-BFGS over the trained numbers and those `beside` them. `gather` gathers gradients as the `observe`
-    /// methods do and gives the loss they are of, with its slopes by the numbers beside; it must be the same function
-    /// every time, and is asked for the place that is taken last. Nothing where f32 can tell no lower place.
-    ///
-    /// # Errors
-    /// Those of `gather`.
-    pub fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
-        let mut descent = std::mem::take(&mut self.descent);
-        let x = [self.trained.as_slice(), beside].concat();
-        let own = self.trained.len();
-        let mut look = |x: &[f32]| {
-            self.place(&x[..own]);
-            let (loss, slopes) = gather(self, &x[own..])?;
-            self.pull_back();
-            Ok((loss, [self.gradient.as_slice(), &slopes].concat()))
-        };
-        let from = match descent.here.take().filter(|here| here.x == x) {
-            Some(here) => here,
-            None => {
-                let (loss, gradient) = look(&x)?;
-                Place { x, loss, gradient }
-            }
-        };
-        let to = descent.memory.step(&from, &mut look)?;
-        let end = to.as_ref().unwrap_or(&from);
-        self.place(&end.x[..own]);
-        beside.copy_from_slice(&end.x[own..]);
-        let report = to.is_some().then(|| {
-            let norm = end.gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
-            StepReport { loss: end.loss, gradient_norm: norm }
-        });
-        descent.here = Some(to.unwrap_or(from));
-        self.descent = descent;
-        Ok(report)
-    }
+/// An engine that a descent moves.
+pub(super) trait Descends: JetEngine + Sized {
+    /// What L-BFGS knows of it.
+    fn descent(&mut self) -> &mut Descent;
 
-    fn place(&mut self, trained: &[f32]) {
-        self.trained.copy_from_slice(trained);
-        self.materialize();
-    }
+    /// The trained numbers, behind each other.
+    fn trained(&self) -> Result<Vec<f32>>;
 
+    /// Takes these trained numbers.
+    fn place(&mut self, trained: &[f32]) -> Result<()>;
+
+    /// What is gathered, by the trained numbers.
+    fn gradient(&mut self) -> Result<Vec<f32>>;
+}
+
+/// [`JetEngine::descend`]
+pub(super) fn descend<E: Descends>(
+    engine: &mut E,
+    beside: &mut [f32],
+    gather: &mut Gather<'_>,
+) -> Result<Option<StepReport>> {
+    let mut descent = std::mem::take(engine.descent());
+    let trained = engine.trained()?;
+    let x = [trained.as_slice(), beside].concat();
+    let own = trained.len();
+    let mut look = |x: &[f32]| {
+        engine.place(&x[..own])?;
+        let (loss, slopes) = gather(engine, &x[own..])?;
+        Ok((loss, [engine.gradient()?, slopes].concat()))
+    };
+    let from = match descent.here.take().filter(|here| here.x == x) {
+        Some(here) => here,
+        None => {
+            let (loss, gradient) = look(&x)?;
+            Place { x, loss, gradient }
+        }
+    };
+    let to = descent.memory.step(&from, &mut look)?;
+    let end = to.as_ref().unwrap_or(&from);
+    engine.place(&end.x[..own])?;
+    beside.copy_from_slice(&end.x[own..]);
+    let report = to.is_some().then(|| {
+        let norm = end.gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+        StepReport { loss: end.loss, gradient_norm: norm }
+    });
+    descent.here = Some(to.unwrap_or(from));
+    *engine.descent() = descent;
+    Ok(report)
+}
+
+impl Descent {
     /// What L-BFGS remembers, as moments.
     pub(super) fn memory(&self) -> Vec<Parameter> {
-        let pairs = self.descent.memory.len();
+        let pairs = self.memory.len();
         if pairs == 0 {
             return Vec::new();
         }
-        let each = NAMES.into_iter().zip(self.descent.memory.memory());
+        let each = NAMES.into_iter().zip(self.memory.memory());
         each.map(|(name, values)| Parameter { name: name.into(), shape: vec![pairs, values.len() / pairs], values })
             .collect()
     }
 
-    /// Takes up what [`FusedEngine::memory`] gave, or forgets all.
-    pub(super) fn set_memory(&mut self, moments: &[Parameter]) -> Result<()> {
-        self.descent = Descent::default();
+    /// Takes up what [`Descent::memory`] gave for `trained` numbers, or forgets all.
+    pub(super) fn set_memory(&mut self, moments: &[Parameter], trained: usize) -> Result<()> {
+        *self = Self::default();
         let [s, y] = NAMES.map(|name| moments.iter().find(|p| p.name == name));
         let (Some(s), Some(y)) = (s, y) else { return Ok(()) };
-        let fits = |shape: &[usize]| shape.len() == 2 && shape[1] >= self.trained.len();
+        let fits = |shape: &[usize]| shape.len() == 2 && shape[1] >= trained;
         if s.shape != y.shape || !fits(&s.shape) {
-            let message = format!("found shape {:?}, expected pairs of at least {}", s.shape, self.trained.len());
+            let message = format!("found shape {:?}, expected pairs of at least {trained}", s.shape);
             return Err(Error::Config { field: format!("tensor `{}`", NAMES[0]), message });
         }
-        self.descent.memory.set_memory(&s.values, &y.values, s.shape[1]);
+        self.memory.set_memory(&s.values, &y.values, s.shape[1]);
         Ok(())
     }
 }
@@ -96,7 +102,7 @@ impl FusedEngine {
 mod tests {
     use super::*;
     use crate::{
-        engine::{Batch, Engine, Loss},
+        engine::{Batch, Engine, FusedEngine, Loss},
         network::{ArchitectureKind, Network, NetworkConfig},
         rng::Rng,
     };
@@ -114,7 +120,7 @@ mod tests {
             engine
         };
         // The number beside is drawn to 2.
-        let mut gather = |engine: &mut FusedEngine, beside: &[f32]| {
+        let mut gather = |engine: &mut dyn JetEngine, beside: &[f32]| {
             let loss = engine.observe_batch(Batch::Full, Loss::MeanSquaredError, 1.0)?;
             let off = beside[0] - 2.0;
             Ok((loss + f64::from(off * off), vec![2.0 * off]))
