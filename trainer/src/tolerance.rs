@@ -66,6 +66,9 @@ pub const TF32: f64 = 2e-2;
 /// As [`TF32`], to 7 bits.
 pub const BF16: f64 = 0.1;
 
+/// Slopes of a projected loss in f64 against central differences with a step of 1e-5, absolute, values of order 1.
+pub const PROJECTED: f64 = 1e-8;
+
 /// Losses of two engines after up to a hundred steps, relative: rounding grows along a training.
 pub const TRAINING: f64 = 2e-3;
 

@@ -1,6 +1,9 @@
 //! `rwf fit`
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use toml::{Table, Value};
 
@@ -18,6 +21,7 @@ use crate::{
         fit::{self, Place, Request},
         many::{self, Shard},
         search::{self, Budget, Goal, Measure},
+        share::{self, Modulation, Source},
     },
 };
 
@@ -30,6 +34,8 @@ const EXAMPLES: &str = "Examples:
   rwf fit --resume photo.run --steps 10000              goes on where the run stopped
   rwf fit map.npy --flash 4k --tol 0.5                  the best network in 4 KiB, found in three minutes
   rwf fit --all tables -o models                        every signal of a folder; the same command goes on
+  rwf fit --all tables -o units --share 4               one base network for all, and four small integers for each
+  rwf fit --all new -o more --base units/base.safetensors    integers of other signals on that base, in milliseconds
   rwf fit map.npy --flash 8k --time 200us --target cortex-m4@168MHz --psnr 40 --minutes 10
 
 The run folder holds config.toml, metrics.csv, loss.png, comparison.png, checkpoint.safetensors and
@@ -51,6 +57,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     #[command(flatten)]
+    share: ShareArgs,
+    #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
     signal: SignalArgs,
@@ -62,6 +70,33 @@ pub(super) struct Args {
     quality: QualityArgs,
     #[command(flatten)]
     budget: BudgetArgs,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Base: one network that all signals of --all share")]
+struct ShareArgs {
+    /// Train a base with this many integers for each signal; OUT/base.safetensors, an operator, and OUT/modulations/NAME.bin
+    #[arg(long, value_name = "M", requires = "all")]
+    share: Option<usize>,
+    /// What these integers are
+    #[arg(long, value_enum, requires = "share", default_value = "i8")]
+    modulation: Modulation,
+    /// Steps of L-BFGS behind those of the optimizer [default: 2000 for tables, else none]
+    #[arg(long, requires = "share", value_name = "STEPS")]
+    lbfgs: Option<u32>,
+    /// Take this base as it is; for signals it was not trained on
+    #[arg(long, value_name = "FILE", requires = "all", conflicts_with = "share")]
+    base: Option<PathBuf>,
+}
+
+impl ShareArgs {
+    fn source(&self) -> Option<Source> {
+        match (&self.base, self.share) {
+            (Some(base), _) => Some(Source::Given(base.clone())),
+            (None, Some(components)) => Some(Source::Trained { components, modulation: self.modulation }),
+            (None, None) => None,
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -198,12 +233,43 @@ fn all(args: &Args, folder: &Path, budget: Budget) -> Result<()> {
         force: args.run.force,
     };
     let interrupt = super::interrupt("the signals that are done are kept");
+    if let Some(source) = args.share.source() {
+        return shared(args, &request, &source, &interrupt);
+    }
     let summary = many::run(&request, &interrupt, args.run.quiet)?;
     if args.run.quiet && summary.failed.is_empty() {
         return Ok(());
     }
     println!("models in {}", out.display());
     merge::told(&summary)
+}
+
+/// Fits every signal of a folder on a base that they share.
+fn shared(args: &Args, request: &many::Request, source: &Source, interrupt: &AtomicBool) -> Result<()> {
+    let set = |layer: &Table| layer.values().filter_map(Value::as_table).any(|section| !section.is_empty());
+    if matches!(source, Source::Given(_)) && request.layers.iter().any(set) {
+        let message = "found options of network, training or export beside it, expected none: all that is in the file";
+        return Err(Error::Config { field: "--base".into(), message: message.into() });
+    }
+    let (device, name) = device(args.run.device, args.run.matmul_precision)?;
+    let place = Place { engine: args.run.engine, device: &device, name: &name };
+    let report = share::run(request, source, place, interrupt, args.run.quiet)?;
+    if args.run.quiet && report.summary.failed.is_empty() {
+        return Ok(());
+    }
+    let fitted = report.summary.jobs - report.summary.failed.len();
+    println!(
+        "base {}: {} bytes once, and {} bytes a signal: {} bytes for {fitted} signals\na network of its hidden layers for each \
+         would be {} bytes of weights a signal: {} bytes",
+        report.base.display(),
+        report.base_bytes,
+        report.signal_bytes,
+        report.base_bytes + fitted * report.signal_bytes,
+        report.single_bytes,
+        fitted * report.single_bytes,
+    );
+    println!("integers in {}", request.out.join("modulations").display());
+    merge::told(&report.summary)
 }
 
 /// Searches within a budget.
@@ -256,6 +322,7 @@ fn layer(args: &Args) -> Result<Table> {
     let mut layer = settings::layer(signal, &args.network, &args.training)?;
     if let Some(Value::Table(training)) = layer.get_mut("training") {
         put(training, "target_psnr", args.quality.target_psnr);
+        put(training, "lbfgs", args.share.lbfgs.map(i64::from));
     }
     Ok(layer)
 }

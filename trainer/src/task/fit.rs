@@ -327,7 +327,7 @@ pub(super) fn known(input: &Path, options: &LoadOptions, kind: SignalKind) -> Ta
 
 /// Inputs to [-1, 1]: a raster keeps its aspect ratio, anything else goes axis by axis. Outputs to [-1, 1] by
 /// their range, an image's channels all alike.
-fn normalization(signal: &Signal) -> Normalization {
+pub(super) fn normalization(signal: &Signal) -> Normalization {
     let centre = |q: &Quantity| 0.5 * (q.lo + q.hi);
     let half = |q: &Quantity| if q.hi > q.lo { 0.5 * (q.hi - q.lo) } else { 1.0 };
     let mut input_half: Vec<f64> = signal.inputs.iter().map(half).collect();

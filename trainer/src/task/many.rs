@@ -161,21 +161,47 @@ pub fn list(folder: &Path) -> Result<Vec<Job>> {
 /// # Errors
 /// A folder that cannot be read or written, settings that cannot be, [`Error::ComparisonInterrupted`] after Ctrl-C.
 pub fn run(request: &Request, interrupt: &AtomicBool, quiet: bool) -> Result<Summary> {
+    let settings: String =
+        request.layers.iter().map(Table::to_string).collect::<String>() + &format!("{:?}", request.options);
+    let work = Work {
+        settings: &settings,
+        file: &|name| model(&request.out, name),
+        make: &|job| fit(job, request, interrupt),
+    };
+    each(request, &work, interrupt, quiet)
+}
+
+/// What is done with every signal.
+pub(super) struct Work<'a> {
+    /// What it depends on beside the signal's file.
+    pub(super) settings: &'a str,
+    /// The file it makes of the signal with this name.
+    pub(super) file: &'a (dyn Fn(&str) -> PathBuf + Sync),
+    /// Makes that file: its bytes, and how good it is; none when interrupted.
+    pub(super) make: &'a Make<'a>,
+}
+
+/// From a job to the size of its file and the errors there are.
+pub(super) type Make<'a> = dyn Fn(&Job) -> Result<Option<(usize, train::Metrics)>> + Sync + 'a;
+
+/// Does `work` for every signal of the folder or of a shard of it that has no result yet, and writes the index.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn each(request: &Request, work: &Work<'_>, interrupt: &AtomicBool, quiet: bool) -> Result<Summary> {
     let all = list(&request.folder)?;
     let mine = |n: usize| request.shard.is_none_or(|s| n % s.of == s.index - 1);
     let jobs: Vec<Job> = all.into_iter().enumerate().filter(|(n, _)| mine(*n)).map(|(_, job)| job).collect();
     let results = request.out.join("results");
     crate::file::make_folder(&results)?;
-    let settings: String =
-        request.layers.iter().map(Table::to_string).collect::<String>() + &format!("{:?}", request.options);
     let mut kept = 0;
     let mut todo = Vec::new();
     for job in &jobs {
         // A file that cannot be read is a failure of its job.
         let bytes = std::fs::read(&job.path).unwrap_or_default();
-        let hash = sha256(&[bytes, settings.clone().into_bytes()].concat());
+        let hash = sha256(&[&bytes, work.settings.as_bytes()].concat());
         let known = read(&results, &job.name).filter(|row| row.hash == hash);
-        let there = known.is_some_and(|row| row.failure.is_some() || model(&request.out, &job.name).is_file());
+        let there = known.is_some_and(|row| row.failure.is_some() || (work.file)(&job.name).is_file());
         if there && !request.force {
             kept += 1;
         } else {
@@ -185,7 +211,7 @@ pub fn run(request: &Request, interrupt: &AtomicBool, quiet: bool) -> Result<Sum
     let bar = Bar::new(jobs.len(), kept, quiet);
     let stop = || interrupt.load(Ordering::Relaxed);
     let done = jobs::parallel(&todo, jobs::cores(), &stop, &|(job, hash)| -> Result<()> {
-        let Some(row) = one(job, hash, request, interrupt) else { return Ok(()) };
+        let Some(row) = one(job, hash, work.make) else { return Ok(()) };
         write_atomically(
             &results.join(format!("{}.json", row.name)),
             &serde_json::to_vec(&row).expect("plain values"),
@@ -221,7 +247,7 @@ fn model(out: &Path, name: &str) -> PathBuf {
 }
 
 /// A job from file to model; none when interrupted.
-fn one(job: &Job, hash: &str, request: &Request, interrupt: &AtomicBool) -> Option<Row> {
+fn one(job: &Job, hash: &str, make: &Make<'_>) -> Option<Row> {
     let started = Instant::now();
     let row = Row {
         name: job.name.clone(),
@@ -235,7 +261,7 @@ fn one(job: &Job, hash: &str, request: &Request, interrupt: &AtomicBool) -> Opti
         max: 0.0,
         seconds: 0.0,
     };
-    let row = match fit(job, request, interrupt) {
+    let row = match make(job) {
         Ok(None) => return None,
         Ok(Some((bytes, found))) => {
             let worst = |f: fn(&train::metrics::OutputError) -> f64| found.outputs.iter().map(f).fold(0.0, f64::max);

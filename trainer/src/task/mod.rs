@@ -22,3 +22,4 @@ pub mod render;
 pub mod reopen;
 pub mod search;
 pub mod shape;
+pub mod share;
