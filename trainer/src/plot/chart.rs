@@ -1,7 +1,13 @@
 //! Curves over a common axis, in one chart.
 
 use image::{RgbImage, imageops};
-use plotters::prelude::*;
+use plotters::{
+    coord::{
+        ranged1d::{DefaultFormatting, KeyPointHint, Ranged},
+        types::RangedCoordf64,
+    },
+    prelude::*,
+};
 
 use super::{canvas, colour, ends};
 use crate::error::Result;
@@ -75,16 +81,18 @@ impl Chart {
             .collect();
         let (left, right) = span(placed.iter().flatten().map(|p| p.0));
         let (low, high) = ends(placed.iter().flatten().map(|p| p.1));
-        let narrow = |(low, high): (f64, f64)| high - low < 1.5;
         let tick = |spacing, range: (f64, f64), v: f64| match spacing {
             // What rounding leaves of 0 is 0.
             Spacing::Linear if v.abs() < 1e-9 * (range.1 - range.0) => "0".into(),
             Spacing::Linear => plain(v),
-            Spacing::Logarithmic if v.fract().abs() < 1e-9 && (0.0..6.0).contains(&v) => {
-                format!("{:.0}", 10f64.powf(v))
-            }
-            Spacing::Logarithmic if narrow(range) => format!("{:.1e}", 10f64.powf(v)),
-            Spacing::Logarithmic => format!("{:.0e}", 10f64.powf(v)),
+            Spacing::Logarithmic => power(v),
+        };
+        let axis = |spacing, (low, high): (f64, f64)| {
+            let ticks = match spacing {
+                Spacing::Linear => round(low, high),
+                Spacing::Logarithmic => decades(low, high),
+            };
+            Ticked { line: (low..high).into(), ticks }
         };
         let corner = emptiest_corner(placed.iter().flatten().copied(), (left, right), (low, high));
         canvas(SIZE.0, SIZE.1, |area| {
@@ -94,13 +102,11 @@ impl Chart {
                 .margin_right(30)
                 .x_label_area_size(44)
                 .y_label_area_size(78)
-                .build_cartesian_2d(left..right, low..high)?;
+                .build_cartesian_2d(axis(self.x.1, (left, right)), axis(self.y.1, (low, high)))?;
             chart
                 .configure_mesh()
                 .light_line_style(WHITE)
                 .bold_line_style(BLACK.mix(0.12))
-                .x_labels(8)
-                .y_labels(8)
                 .x_desc(&self.x.0)
                 .y_desc(&self.y.0)
                 .x_label_formatter(&|v| tick(self.x.1, (left, right), *v))
@@ -140,6 +146,62 @@ fn plain(v: f64) -> String {
         return text;
     }
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// An axis with ticks of its own.
+struct Ticked {
+    line: RangedCoordf64,
+    ticks: Vec<f64>,
+}
+
+impl Ranged for Ticked {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        self.line.map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        // There are no lines between the ticks.
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        self.line.range()
+    }
+}
+
+/// Most ticks of an axis.
+const TICKS: usize = 8;
+
+/// Ticks between two numbers, evenly.
+fn round(low: f64, high: f64) -> Vec<f64> {
+    RangedCoordf64::from(low..high).key_points(TICKS)
+}
+
+/// Ticks between two logarithms: 1, 2 and 5 times powers of ten, where these are too many powers of ten, or every
+/// second or third of these; and where these are too few what is round between the two numbers.
+fn decades(low: f64, high: f64) -> Vec<f64> {
+    let every = |step: i32, times: &[f64]| -> Vec<f64> {
+        let (from, to) = (low.floor() as i32, high.ceil() as i32);
+        let powers = (from..=to).filter(|power| power.rem_euclid(step) == 0);
+        let all = powers.flat_map(|power| times.iter().map(move |times| f64::from(power) + times.log10()));
+        all.filter(|v| (low - 1e-9..=high + 1e-9).contains(v)).collect()
+    };
+    let coarser = (1..).map(|step| every(step, &[1.0]));
+    let chosen = std::iter::once(every(1, &[1.0, 2.0, 5.0])).chain(coarser).find(|ticks| ticks.len() <= TICKS);
+    match chosen {
+        Some(ticks) if ticks.len() > 2 => ticks,
+        _ => round(10f64.powf(low), 10f64.powf(high)).into_iter().map(f64::log10).filter(|v| v.is_finite()).collect(),
+    }
+}
+
+/// The number whose logarithm this is, without what rounding adds.
+fn power(v: f64) -> String {
+    let value = 10f64.powf(v);
+    let rounded: f64 = format!("{value:.4e}").parse().unwrap_or(value);
+    if (1e-3..1e6).contains(&rounded) { format!("{rounded}") } else { format!("{rounded:e}") }
 }
 
 /// Where a legend hides the fewest points.
@@ -211,6 +273,22 @@ mod tests {
         chart(Vec::new(), Spacing::Linear).draw().unwrap();
         chart(vec![(f64::NAN, 1.0), (1.0, f64::INFINITY)], Spacing::Logarithmic).draw().unwrap();
         chart(vec![(1.0, 2.0)], Spacing::Linear).draw().unwrap();
+    }
+
+    #[test]
+    fn logarithmic_ticks_are_round() {
+        let told = |low: f64, high: f64| -> Vec<String> {
+            decades(low.log10(), high.log10()).into_iter().map(power).collect()
+        };
+        assert_eq!(told(70.0, 3000.0), ["100", "200", "500", "1000", "2000"]);
+        assert_eq!(told(1e-5, 2e-3), ["1e-5", "2e-5", "5e-5", "1e-4", "2e-4", "5e-4", "0.001", "0.002"]);
+        assert_eq!(told(0.5, 2e6), ["1", "10", "100", "1000", "10000", "100000", "1e6"]);
+        // Many decades: every other or third power.
+        assert_eq!(told(1e-12, 1.0), ["1e-12", "1e-10", "1e-8", "1e-6", "1e-4", "0.01", "1"]);
+        // Within a decade: what is round between the numbers.
+        let narrow = told(612.0, 688.0);
+        assert!((3..=8).contains(&narrow.len()) && narrow.contains(&"640".into()), "{narrow:?}");
+        assert!(narrow.iter().all(|t| t.parse::<f64>().is_ok_and(|v| v % 10.0 == 0.0)), "{narrow:?}");
     }
 
     #[test]

@@ -62,6 +62,15 @@ fn the_model_is_within_the_budget_certified_and_told_of() {
     for weights in ["int8", "f16", "int16", "f32"] {
         assert!(state.outcomes.iter().any(|o| o.candidate.weights == weights), "{weights}");
     }
+    // The time that was asked for is what steps were planned by.
+    let cores = jobs::cores().min(state.rungs[0].len()) as f64;
+    let seconds: f64 = state.rungs[0]
+        .iter()
+        .zip(&state.pace)
+        .filter(|((_, steps), _)| *steps > LEAST_STEPS)
+        .map(|((_, steps), pace)| *steps as f64 * pace)
+        .sum();
+    assert!(seconds > 0.0 && seconds <= 1.001 * 60.0 * request.minutes * ROUNDS[0] * cores, "{seconds}");
     // The frontier falls as bytes grow.
     let frontier = state.frontier();
     assert!(frontier.windows(2).all(|w| w[0].flash < w[1].flash && w[0].error > w[1].error));
@@ -142,4 +151,63 @@ fn without_time_for_the_last_training_the_best_trial_is_written() {
     let file = std::fs::read(&request.out).unwrap();
     assert!(evaluate::open(&file).unwrap().self_test().is_ok() && Cost::of(&file).unwrap() == found.cost);
     assert_eq!(crate::certificate::of(&file).unwrap(), Some(found.certificate));
+}
+
+#[test]
+fn time_that_is_over_ends_what_runs_and_an_interrupt_does_too() {
+    let waits = |limit, interrupt: &AtomicBool| {
+        let began = Instant::now();
+        let stopped = until(limit, interrupt, |stop| {
+            while !stop.load(Ordering::Relaxed) && began.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            stop.load(Ordering::Relaxed)
+        });
+        stopped.then(|| began.elapsed())
+    };
+    let short = Duration::from_millis(100);
+    let took = waits(short, &AtomicBool::new(false)).expect("the time was over");
+    assert!(took >= short, "{took:?}");
+    assert!(waits(Duration::from_secs(600), &AtomicBool::new(true)).is_some());
+    assert!(until(Duration::from_secs(600), &AtomicBool::new(false), |stop| !stop.load(Ordering::Relaxed)));
+}
+
+/// A trial that was planned for far too many steps ends all the same, and its network is measured.
+#[test]
+fn a_trial_ends_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = request(folder.path());
+    let signal = signal::load(&request.input, &request.options).unwrap();
+    let state = State::new(String::new());
+    let go = AtomicBool::new(false);
+    let search = Search::new(&request, &signal, state, folder.path().into(), &go, true).unwrap();
+    let all = candidates(&request.budget, &search.normalization, &search.description);
+    let began = Instant::now();
+    let trial = search.study().run(&all[0], (0, 2_000_000), Duration::from_millis(200), &go).unwrap();
+    let (outcome, file) = trial.expect("nobody interrupted it");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(outcome.error.is_finite() && evaluate::open(&file).is_ok());
+}
+
+/// The model of a trial takes the place of the last training's only where it is better.
+#[test]
+fn a_worse_trial_does_not_replace_the_last_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = request(folder.path());
+    let found = run(&request, place(), &AtomicBool::new(false), true).unwrap();
+    let written = std::fs::read(&request.out).unwrap();
+    let signal = signal::load(&request.input, &request.options).unwrap();
+    let of = std::fs::read(folder.path().join("map.search/search.json")).unwrap();
+    let state: State = serde_json::from_slice(&of).unwrap();
+    let go = AtomicBool::new(false);
+    let search = Search::new(&request, &signal, state, folder.path().join("map.search"), &go, true).unwrap();
+    let (network, start) = {
+        let config = search.study().config(&found.candidate, 1, 1).unwrap();
+        crate::task::observed::start(&config, &search.normalization).unwrap()
+    };
+    let untrained =
+        found.candidate.file((&network, &start), &search.normalization, &search.description, &[1.0, 1.0, 9.0, 7.0]);
+    write_atomically(&search.folder.join(BEST), &untrained.unwrap()).unwrap();
+    assert!(search.better().unwrap().is_none());
+    assert_eq!(std::fs::read(&request.out).unwrap(), written);
 }

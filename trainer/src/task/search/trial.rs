@@ -1,14 +1,14 @@
 //! One short training of a candidate.
 
 use std::{
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{Candidate, Goal};
+use super::{Candidate, Goal, until};
 use crate::{
     config::{self, RunConfig},
     cost::Cost,
@@ -110,9 +110,11 @@ impl Study<'_> {
         let (network, parameters) = start(&config, &normalization)?;
         let mut engine = engine(EngineChoice::Auto, &network, &parameters, &Device::Cpu)?;
         task.prepare(engine.as_mut())?;
-        let mut watch = Watch { task: &mut task, until: started + limit };
-        let outcome = train::fit(engine.as_mut(), &config.training, 0, &mut watch, interrupt, &mut Progress::Quiet)?;
-        if outcome.stop == Stop::Interrupted {
+        let outcome = until(limit, interrupt, |stop| {
+            train::fit(engine.as_mut(), &config.training, 0, &mut Watch(&mut task), stop, &mut Progress::Quiet)
+        })?;
+        // Either the time is over, which leaves what there is, or somebody does not want it.
+        if outcome.stop == Stop::Interrupted && interrupt.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let broken = || Outcome {
@@ -178,19 +180,15 @@ impl Study<'_> {
     }
 }
 
-/// Ends a trial that takes longer than it was given.
-struct Watch<'a> {
-    task: &'a mut Fit,
-    until: Instant,
-}
+/// Trains without a look at the result.
+struct Watch<'a>(&'a mut Fit);
 
 impl Objective for Watch<'_> {
     fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
-        self.task.gather(engine, step)
+        self.0.gather(engine, step)
     }
 
     fn evaluate(&mut self, _: &dyn Engine, at: Evaluation) -> Result<Measured> {
-        let score = Score::new("loss", -at.loss);
-        Ok(Measured { score, target_reached: Instant::now() >= self.until })
+        Ok(Measured { score: Score::new("loss", -at.loss), target_reached: false })
     }
 }
