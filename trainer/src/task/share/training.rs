@@ -118,8 +118,8 @@ impl Objective for Training<'_> {
     }
 
     fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
-        // Other engines end where Adam does.
-        let Some(engine) = engine.fused() else { return Ok(None) };
+        // Engines without L-BFGS end where Adam does.
+        let Ok(engine) = engine.jets(&[]) else { return Ok(None) };
         let drawn = self.settling.take().unwrap_or_else(|| self.draw(0, SETTLING * self.config.training.batch));
         let report = engine.descend(&mut [], &mut |engine, _| Ok((self.observe(engine, &drawn)?, Vec::new())));
         self.settling = Some(drawn);
