@@ -20,7 +20,7 @@ use crate::{
     plot,
     rng::Rng,
     signal::{self, Layout, LoadOptions, Quantity, Signal, SignalKind},
-    train::{Batches, Checkpoint, Metrics, RunFolder, Score, metrics::label},
+    train::{Batches, Checkpoint, Evaluation, Measured, Metrics, Objective, RunFolder, Score, metrics::label},
 };
 
 /// Samples measured while training; at the end all are.
@@ -342,5 +342,18 @@ pub(super) fn normalization(signal: &Signal) -> Normalization {
         output_centre: signal.outputs.iter().map(centre).collect(),
         output_half: signal.outputs.iter().map(half).collect(),
         mask: None,
+    }
+}
+
+/// A fit as something that trains without a look at the result, many of which run side by side.
+pub(super) struct Blind<'a>(pub(super) &'a mut Fit);
+
+impl Objective for Blind<'_> {
+    fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
+        self.0.gather(engine, step)
+    }
+
+    fn evaluate(&mut self, _: &dyn Engine, at: Evaluation) -> Result<Measured> {
+        Ok(Measured { score: Score::new("loss", -at.loss), target_reached: false })
     }
 }

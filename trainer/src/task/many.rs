@@ -21,20 +21,20 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::{
-    fit::{Fit, known},
+    fit::{Blind, Fit, known},
     observed::{Findings, Observed, load, start},
 };
 use crate::{
     certificate::sha256,
     config::{self, RunConfig},
-    engine::{Device, Engine, EngineChoice, engine},
+    engine::{Device, EngineChoice, engine},
     error::{Error, Result},
     export::{self, Description},
     file::write_atomically,
     fold::fold,
     jobs,
     signal::{self, LoadOptions},
-    train::{self, Evaluation, Measured, Objective, Progress, Score, Stop},
+    train::{self, Progress, Stop},
 };
 
 /// Time between two plain lines, and between two times the index is written.
@@ -311,19 +311,6 @@ fn fit(job: &Job, request: &Request, interrupt: &AtomicBool) -> Result<Option<(u
     let bytes = export::with_error(&bytes, &findings.summary())?;
     write_atomically(&model(&request.out, &job.name), &bytes)?;
     Ok(Some((bytes.len(), findings.all)))
-}
-
-/// Trains without a look at the result.
-struct Blind<'a>(&'a mut Fit);
-
-impl Objective for Blind<'_> {
-    fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
-        self.0.gather(engine, step)
-    }
-
-    fn evaluate(&mut self, _: &dyn Engine, at: Evaluation) -> Result<Measured> {
-        Ok(Measured { score: Score::new("loss", -at.loss), target_reached: false })
-    }
 }
 
 /// Writes the index of `jobs` and says how they went.

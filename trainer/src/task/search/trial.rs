@@ -12,17 +12,17 @@ use super::{Candidate, Goal, until};
 use crate::{
     config::{self, RunConfig},
     cost::Cost,
-    engine::{Device, Engine, EngineChoice, engine},
+    engine::{Device, EngineChoice, engine},
     error::{Error, Result},
     evaluate,
     network::{Network, Parameter},
     quantize,
     signal::Signal,
     task::{
-        fit::Fit,
+        fit::{Blind, Fit},
         observed::{Observed, start},
     },
-    train::{self, Evaluation, Measured, Objective, Progress, Score, Stop},
+    train::{self, Progress, Stop},
 };
 
 /// What is searched for, and the configuration under every candidate's own.
@@ -111,7 +111,7 @@ impl Study<'_> {
         let mut engine = engine(EngineChoice::Auto, &network, &parameters, &Device::Cpu)?;
         task.prepare(engine.as_mut())?;
         let outcome = until(limit, interrupt, |stop| {
-            train::fit(engine.as_mut(), &config.training, 0, &mut Watch(&mut task), stop, &mut Progress::Quiet)
+            train::fit(engine.as_mut(), &config.training, 0, &mut Blind(&mut task), stop, &mut Progress::Quiet)
         })?;
         // Either the time is over, which leaves what there is, or somebody does not want it.
         if outcome.stop == Stop::Interrupted && interrupt.load(Ordering::Relaxed) {
@@ -177,18 +177,5 @@ impl Study<'_> {
         }
         times.sort_by(f64::total_cmp);
         Ok(times[times.len() / 2])
-    }
-}
-
-/// Trains without a look at the result.
-struct Watch<'a>(&'a mut Fit);
-
-impl Objective for Watch<'_> {
-    fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
-        self.0.gather(engine, step)
-    }
-
-    fn evaluate(&mut self, _: &dyn Engine, at: Evaluation) -> Result<Measured> {
-        Ok(Measured { score: Score::new("loss", -at.loss), target_reached: false })
     }
 }
