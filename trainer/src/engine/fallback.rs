@@ -188,15 +188,13 @@ impl JetEngine for Preferred {
         weight: f64,
         extra: &mut [f64],
     ) -> Result<f64> {
-        let before = extra.to_vec();
-        match self.now.jets(&[plan]).and_then(|e| e.observe_jets(plan, x, observation, weight, extra)) {
-            Err(reason) => {
-                self.give_up(reason)?;
-                extra.copy_from_slice(&before);
-                self.now.jets(&[plan])?.observe_jets(plan, x, observation, weight, extra)
-            }
-            done => done,
-        }
+        let (sum, own) = self.attempt(|e| {
+            let mut own = vec![0.0; extra.len()];
+            let sum = e.jets(&[plan])?.observe_jets(plan, x, observation, weight, &mut own)?;
+            Ok((sum, own))
+        })?;
+        extra.iter_mut().zip(own).for_each(|(all, one)| *all += one);
+        Ok(sum)
     }
 
     fn look(&mut self, plan: &Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64> {

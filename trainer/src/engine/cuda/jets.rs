@@ -27,24 +27,21 @@ const READY: usize = 16;
 
 /// Why kernels do not carry these derivatives, if they do not.
 pub(super) fn refusal(sizes: &Sizes, plans: &[&jet::Plan]) -> Option<String> {
-    if sizes.gate.is_some() {
-        return Some("derivatives of a gated network".into());
-    }
     plans.iter().find_map(|plan| match (plan.order(), plan.rows()) {
+        _ if sizes.gate.is_some() => Some("derivatives of a gated network".into()),
         (order, _) if order > ORDER => Some(format!("derivatives of order {order}")),
         (_, rows) if rows > COLUMNS => Some(format!("{rows} coefficients a point")),
         _ => None,
     })
 }
 
-/// The kernel of a plan, and room for batches of one size.
+/// The kernel of a plan, and room for batches of some size.
 pub(super) struct JetPass {
     carried: jet::Plan,
     pub(super) plan: Plan,
     module: Module,
     /// Where directions go and how phases grow along them.
     slopes: Buffer<f32>,
-    frequencies: Buffer<f32>,
     room: Buffer<f32>,
     /// Each block's gradient of dense layers.
     pub(super) partial: Buffer<f32>,
@@ -53,9 +50,8 @@ pub(super) struct JetPass {
     x: Buffer<f32>,
     jets: Buffer<f32>,
     cotangents: Buffer<f32>,
-    /// Points, of as many as there is room for.
-    points: usize,
-    most: usize,
+    inputs: usize,
+    outputs: usize,
 }
 
 impl JetPass {
@@ -66,20 +62,16 @@ impl JetPass {
         carried: &jet::Plan,
         (plan, points): (Plan, usize),
     ) -> Result<Self> {
+        let growth = network.mapping.as_ref().map(|m| carried.growth(m));
         let mut slopes = Vec::new();
         for (n, direction) in carried.directions.iter().enumerate() {
             slopes.extend_from_slice(&direction.vector);
-            if let Some(mapping) = &network.mapping {
-                slopes.extend(&carried.growth(mapping)[n]);
-            }
+            slopes.extend(growth.iter().flat_map(|of| &of[n]));
         }
-        let mapping = network.mapping.iter().flat_map(|m| m.kernel.iter().chain(&m.bias));
-        let frequencies: Vec<f32> = mapping.map(|&v| v as f32).collect();
         let values = carried.rows() * points * sizes.outputs;
         Ok(Self {
             module: machine.load(&program::jet(sizes, plan.shape, carried), &[Kernel::Jet])?,
             slopes: Buffer::from(machine, &slopes)?,
-            frequencies: Buffer::from(machine, &frequencies)?,
             room: Buffer::room(machine, plan.blocks * plan.room)?,
             partial: Buffer::room(machine, plan.blocks * sizes.dense())?,
             losses: Buffer::zeros(machine, plan.blocks)?,
@@ -88,19 +80,19 @@ impl JetPass {
             cotangents: Buffer::room(machine, values)?,
             carried: carried.clone(),
             plan,
-            points,
-            most: points,
+            inputs: sizes.inputs,
+            outputs: sizes.outputs,
         })
     }
 
-    fn launch(&self, state: &State, back: Option<f32>) -> Launch {
+    fn launch(&self, (state, frequencies): (&State, &Buffer<f32>), points: usize, back: Option<f32>) -> Launch {
         let arguments = vec![
             self.x.at(),
-            int(self.points),
+            int(points),
             float(back.unwrap_or(0.0)),
             if back.is_some() { self.cotangents.at() } else { 0 },
             self.jets.at(),
-            self.frequencies.at(),
+            frequencies.at(),
             self.slopes.at(),
             state.dense.at(),
             state.across.at(),
@@ -116,19 +108,18 @@ impl JetPass {
     pub(super) fn observe(
         &self,
         machine: &Rc<dyn Machine>,
-        state: &State,
+        device: (&State, &Buffer<f32>),
         x: &[f32],
         observation: &dyn JetObservation,
         back: Option<f32>,
         extra: &mut [f64],
     ) -> Result<(f64, Option<Launch>)> {
+        let (all, outputs, trained) = (x.len() / self.inputs, self.outputs, extra.len());
         self.x.write(x)?;
-        machine.launch(&self.launch(state, None))?;
-        let outputs = self.jets.len() / (self.carried.rows() * self.most);
-        let (rows, gap) = (self.carried.rows(), self.points * outputs);
+        machine.launch(&self.launch(device, all, None))?;
+        let (rows, gap) = (self.carried.rows(), all * outputs);
         let jets = self.jets.read(rows * gap)?;
-        let starts: Vec<usize> = (0..self.points).step_by(AT_ONCE).collect();
-        let (all, trained) = (self.points, extra.len());
+        let starts: Vec<usize> = (0..all).step_by(AT_ONCE).collect();
         let look = |&start: &usize| {
             let points = start..all.min(start + AT_ONCE);
             let (from, width) = (start * outputs, points.len() * outputs);
@@ -139,26 +130,28 @@ impl JetPass {
         };
         let parts: Vec<(f64, Vec<f32>, Vec<f64>)> = starts.par_iter().map(look).collect();
         let mut sum = 0.0;
-        let mut cotangents = vec![0.0; jets.len()];
-        for (start, (part, own, own_extra)) in starts.iter().zip(&parts) {
+        for (part, _, own_extra) in &parts {
             sum += part;
             extra.iter_mut().zip(own_extra).for_each(|(all, one)| *all += one);
+        }
+        if back.is_none() {
+            return Ok((sum, None));
+        }
+        let mut cotangents = vec![0.0; jets.len()];
+        for (start, (_, own, _)) in starts.iter().zip(&parts) {
             let width = own.len() / rows;
             for (r, line) in own.chunks_exact(width).enumerate() {
                 cotangents[r * gap + start * outputs..][..width].copy_from_slice(line);
             }
         }
-        if back.is_none() {
-            return Ok((sum, None));
-        }
         self.cotangents.write(&cotangents)?;
-        Ok((sum, Some(self.launch(state, back))))
+        Ok((sum, Some(self.launch(device, all, back))))
     }
 }
 
 /// Passes by their plan, made when they are needed; those that were not needed for longest go.
 #[derive(Default)]
-pub(super) struct Jets(Vec<JetPass>);
+pub(super) struct Jets(Vec<Rc<JetPass>>);
 
 impl Jets {
     /// The pass of `points` with the rows of `carried`.
@@ -169,18 +162,17 @@ impl Jets {
         network: &Network,
         carried: &jet::Plan,
         points: usize,
-    ) -> Result<&JetPass> {
+    ) -> Result<Rc<JetPass>> {
         let plan = Plan::new(sizes.kept_rows_of_jets(), &machine.properties(), points, carried.rows());
-        let fits = |p: &JetPass| p.carried == *carried && p.plan == plan && p.most >= points;
-        let mut pass = match self.0.iter().position(fits) {
+        let fits = |p: &Rc<JetPass>| p.carried == *carried && p.plan == plan && p.x.len() >= points * sizes.inputs;
+        let pass = match self.0.iter().position(fits) {
             Some(at) => self.0.remove(at),
             None => {
                 self.0.truncate(READY - 1);
-                JetPass::new(machine, sizes, network, carried, (plan, points))?
+                Rc::new(JetPass::new(machine, sizes, network, carried, (plan, points))?)
             }
         };
-        pass.points = points;
-        self.0.insert(0, pass);
-        Ok(&self.0[0])
+        self.0.insert(0, pass.clone());
+        Ok(pass)
     }
 }

@@ -324,10 +324,8 @@ impl Engine for CudaEngine {
     }
 
     fn take_gradients(&mut self) -> Result<Vec<Parameter>> {
-        self.begin()?;
-        self.run(&self.pull_back())?;
-        self.gathered = false;
-        Ok(self.layout.name(&self.state.gradient.read(self.layout.len)?))
+        let gradient = self.gradient()?;
+        Ok(self.layout.name(&gradient))
     }
 
     fn update(&mut self, adam: &AdamStep) -> Result<f64> {
@@ -390,14 +388,13 @@ impl Engine for CudaEngine {
     }
 
     fn parameters(&self) -> Result<Vec<Parameter>> {
-        Ok(self.layout.name(&self.state.trained.read(self.layout.len)?))
+        Ok(self.layout.name(&self.trained()?))
     }
 
     fn set_parameters(&mut self, parameters: &[Parameter]) -> Result<()> {
         let mut trained = vec![0.0; self.layout.len];
         self.layout.fill(&mut trained, parameters)?;
-        self.state.trained.write(&trained)?;
-        self.run(&[self.materialize(false)])
+        self.place(&trained)
     }
 
     fn moments(&self) -> Result<Vec<Parameter>> {
@@ -451,16 +448,14 @@ impl CudaEngine {
         if x.is_empty() {
             return Ok(0.0);
         }
-        // Taken out, so that the rest can be looked at beside it.
-        let mut jets = std::mem::take(&mut self.jets);
-        let pass = jets.of(&self.machine, &self.sizes, &self.network, plan, x.len() / self.sizes.inputs)?;
-        let (sum, launch) = pass.observe(&self.machine, &self.state, x, observation, back, extra)?;
+        let pass = self.jets.of(&self.machine, &self.sizes, &self.network, plan, x.len() / self.sizes.inputs)?;
+        let device = (&self.state, &self.passes.frequencies);
+        let (sum, launch) = pass.observe(&self.machine, device, x, observation, back, extra)?;
         if let Some(launch) = launch {
             self.state.step.write(&[0])?;
             self.run(&[launch, self.gather((&pass.partial, &pass.losses), pass.plan.blocks, self.gathered)])?;
             self.gathered = true;
         }
-        self.jets = jets;
         Ok(sum)
     }
 }

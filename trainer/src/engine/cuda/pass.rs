@@ -69,7 +69,7 @@ pub(super) struct Passes {
     sizes: Sizes,
     pub(super) matmul: MatmulPrecision,
     /// Frequencies `[inputs, frequencies]`, then phases.
-    frequencies: Buffer<f32>,
+    pub(super) frequencies: Buffer<f32>,
     modules: RefCell<Vec<(Shape, Module)>>,
     made: RefCell<Vec<Rc<Pass>>>,
 }

@@ -351,6 +351,21 @@ fn networks_whose_layers_differ_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn derivatives_that_kernels_do_not_carry_are_refused() {
+    let sizes = |architecture| {
+        let (network, _) = Network::new(&NetworkConfig::new(architecture, 9, 2), 2, 2, &mut Rng::new(0)).unwrap();
+        Sizes::new(&network).unwrap()
+    };
+    let plan = |order: usize| jet::Plan::new(&[1.0; 2], &[Wanted::Partial(vec![0; order])]).unwrap().0;
+    let (plain, gated) = (sizes(ArchitectureKind::Mlp), sizes(ArchitectureKind::ModifiedMlp));
+    assert_eq!(jets::refusal(&plain, &[&plan(1), &plan(2)]), None);
+    assert!(jets::refusal(&plain, &[&plan(2), &plan(3)]).unwrap().contains("order 3"));
+    assert!(jets::refusal(&gated, &[&plan(1)]).unwrap().contains("gated"));
+    // A descent alone takes no derivatives by inputs.
+    assert_eq!(jets::refusal(&gated, &[]), None);
+}
+
+#[test]
 fn what_fails_on_a_gpu_that_nobody_insists_on_goes_on_on_the_cpu() {
     if !possible() {
         return;
