@@ -52,7 +52,7 @@ struct PdeArgs {
     /// Another value of a coefficient, `c=80`
     #[arg(long, value_name = "NAME=VALUE", value_parser = named, conflicts_with = "resume")]
     coefficient: Vec<(String, f64)>,
-    /// A coefficient begins at this value and goes evenly to its own
+    /// A coefficient begins at this value and goes evenly to its own, where it is after half of all steps
     #[arg(long, value_name = "NAME=VALUE", value_parser = named, conflicts_with = "resume")]
     curriculum: Option<(String, f64)>,
     /// Points a step within the domain
@@ -161,6 +161,7 @@ fn layer(args: &Args, name: &str) -> Result<Table> {
         let mut curriculum = Table::new();
         put(&mut curriculum, "coefficient", Some(name.clone()));
         put(&mut curriculum, "from", Some(*from));
+        put(&mut curriculum, "start", Some(0.0));
         put(&mut curriculum, "share", Some(0.5));
         put(&mut signal, "curriculum", Some(curriculum));
     }

@@ -17,8 +17,8 @@ const NAMES: [&str; 2] = ["lbfgs.s", "lbfgs.y"];
 #[derive(Debug, Default)]
 pub(super) struct Descent {
     memory: Lbfgs,
-    /// Where the last step ended, so that its gradient is not made twice.
-    here: Option<Place>,
+    /// Where the last step ended, and which function it was of, so that its gradient is not made twice.
+    here: Option<(u64, Place)>,
 }
 
 /// An engine that a descent moves.
@@ -39,6 +39,7 @@ pub(super) trait Descends: JetEngine + Sized {
 /// [`JetEngine::descend`]
 pub(super) fn descend<E: Descends>(
     engine: &mut E,
+    function: u64,
     beside: &mut [f32],
     gather: &mut Gather<'_>,
 ) -> Result<Option<StepReport>> {
@@ -51,9 +52,9 @@ pub(super) fn descend<E: Descends>(
         let (loss, slopes) = gather(engine, &x[own..])?;
         Ok((loss, [engine.gradient()?, slopes].concat()))
     };
-    let from = match descent.here.take().filter(|here| here.x == x) {
-        Some(here) => here,
-        None => {
+    let from = match descent.here.take() {
+        Some((of, here)) if of == function && here.x == x => here,
+        _ => {
             let (loss, gradient) = look(&x)?;
             Place { x, loss, gradient }
         }
@@ -66,7 +67,7 @@ pub(super) fn descend<E: Descends>(
         let norm = end.gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
         StepReport { loss: end.loss, gradient_norm: norm }
     });
-    descent.here = Some(to.unwrap_or(from));
+    descent.here = Some((function, to.unwrap_or(from)));
     *engine.descent() = descent;
     Ok(report)
 }
@@ -107,6 +108,27 @@ mod tests {
         rng::Rng,
     };
 
+    /// What another function comes to is not what the last one came to.
+    #[test]
+    fn another_function_is_looked_at_anew() {
+        let config = NetworkConfig::new(ArchitectureKind::Mlp, 4, 1);
+        let (network, start) = Network::new(&config, 1, 1, &mut Rng::new(3)).unwrap();
+        let mut engine = FusedEngine::new(&network, &start).unwrap();
+        let mut beside = [0.0f32];
+        for (function, goal) in [(0, 2.0f32), (1, 3.0)] {
+            let mut looks = Vec::new();
+            let mut gather = |_: &mut dyn JetEngine, beside: &[f32]| {
+                looks.push(beside[0]);
+                let off = beside[0] - goal;
+                Ok((f64::from(off * off), vec![2.0 * off]))
+            };
+            let from = beside[0];
+            while engine.descend(function, &mut beside, &mut gather).unwrap().is_some() {}
+            assert!((beside[0] - goal).abs() < 1e-3, "{beside:?} {goal}");
+            assert_eq!(looks[0], from);
+        }
+    }
+
     /// A fit with a number beside it falls at every step, and goes on to the same bits from what is remembered.
     #[test]
     fn a_fit_falls_and_goes_on_to_the_same_bits() {
@@ -127,7 +149,7 @@ mod tests {
         };
         let (mut engine, mut beside, mut last) = (new(&start), [0.0f32], f64::INFINITY);
         for _ in 0..40 {
-            let report = engine.descend(&mut beside, &mut gather).unwrap().unwrap();
+            let report = engine.descend(0, &mut beside, &mut gather).unwrap().unwrap();
             assert!(report.loss < last, "{} {last}", report.loss);
             last = report.loss;
         }
@@ -135,8 +157,8 @@ mod tests {
         other.set_moments(&engine.moments().unwrap()).unwrap();
         let mut beside_other = beside;
         for _ in 0..40 {
-            let report = engine.descend(&mut beside, &mut gather).unwrap();
-            assert_eq!(report, other.descend(&mut beside_other, &mut gather).unwrap());
+            let report = engine.descend(0, &mut beside, &mut gather).unwrap();
+            assert_eq!(report, other.descend(0, &mut beside_other, &mut gather).unwrap());
             last = report.map_or(last, |r| r.loss);
         }
         assert_eq!(engine.parameters().unwrap(), other.parameters().unwrap());

@@ -201,7 +201,7 @@ impl JetEngine for Preferred {
         self.attempt(|e| e.jets(&[plan])?.look(plan, x, observation, extra))
     }
 
-    fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
-        self.now.jets(&[])?.descend(beside, gather)
+    fn descend(&mut self, function: u64, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
+        self.now.jets(&[])?.descend(function, beside, gather)
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     fold::fold,
     jobs,
     signal::{self, LoadOptions},
-    train::{self, Progress, Stop},
+    train::{self, Progress},
 };
 
 /// Time between two plain lines, and between two times the index is written.
@@ -295,14 +295,8 @@ fn fit(job: &Job, request: &Request, interrupt: &AtomicBool) -> Result<Option<(u
     task.prepare(engine.as_mut())?;
     let outcome =
         train::fit(engine.as_mut(), &config.training, 0, &mut Blind(&mut task), interrupt, &mut Progress::Quiet)?;
-    match outcome.stop {
-        Stop::Interrupted => return Ok(None),
-        Stop::Diverged { at, loss } => {
-            return Err(Error::Training(format!(
-                "training diverged at step {at} (loss {loss:.3e}); try a smaller --lr"
-            )));
-        }
-        Stop::Steps | Stop::Target | Stop::Settled => {}
+    if !outcome.stop.ended()? {
+        return Ok(None);
     }
     let dense = fold(&network.dense_f64(&engine.parameters()?), &subject.normalization);
     let description = Description { provenance: config.provenance(outcome.step, "cpu"), ..subject.description };

@@ -94,7 +94,7 @@ pub trait Observed: Sized {
     ///
     /// # Errors
     /// Those of the engine.
-    fn settle(&mut self, _engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+    fn settle(&mut self, _engine: &mut dyn Engine, _step: u64) -> Result<Option<StepReport>> {
         Err(train::no_lbfgs())
     }
 
@@ -448,8 +448,8 @@ impl<T: Observed> Objective for Watch<T> {
         self.task.gather(engine, step)
     }
 
-    fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
-        self.task.settle(engine)
+    fn settle(&mut self, engine: &mut dyn Engine, step: u64) -> Result<Option<StepReport>> {
+        self.task.settle(engine, step)
     }
 
     fn evaluate(&mut self, engine: &dyn Engine, at: Evaluation) -> Result<Measured> {

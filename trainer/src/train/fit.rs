@@ -38,7 +38,7 @@ pub trait Objective {
     ///
     /// # Errors
     /// Those of the engine, and [`Error::Config`] where there is no such loss.
-    fn settle(&mut self, _engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+    fn settle(&mut self, _engine: &mut dyn Engine, _step: u64) -> Result<Option<StepReport>> {
         Err(no_lbfgs())
     }
 
@@ -97,6 +97,23 @@ pub enum Stop {
     },
 }
 
+impl Stop {
+    /// Whether training came to an end, rather than being interrupted.
+    ///
+    /// # Errors
+    /// [`Error::Training`] where it diverged.
+    pub fn ended(self) -> Result<bool> {
+        match self {
+            Self::Steps | Self::Settled | Self::Target => Ok(true),
+            Self::Interrupted => Ok(false),
+            Self::Diverged { at, loss } => {
+                let message = format!("training diverged at step {at} (loss {loss:.3e}); try a smaller --lr");
+                Err(Error::Training(message))
+            }
+        }
+    }
+}
+
 /// How training ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
@@ -151,7 +168,7 @@ pub fn fit(
             let loss = objective.gather(engine, step + 1)?;
             Some(StepReport { loss, gradient_norm: engine.update(&adam(plan, learning_rate, step + 1))? })
         } else {
-            objective.settle(engine)?
+            objective.settle(engine, step + 1)?
         };
         let Some(StepReport { loss, gradient_norm }) = report else {
             progress.finish();

@@ -476,8 +476,8 @@ impl JetEngine for CudaEngine {
         self.run_jets(plan, x, observation, None, &mut vec![0.0; extra])
     }
 
-    fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
-        descend(self, beside, gather)
+    fn descend(&mut self, function: u64, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
+        descend(self, function, beside, gather)
     }
 }
 

@@ -247,7 +247,7 @@ fn a_descent_goes_the_way_of_the_cpu() {
             let mixed = jet_contract::Scaled(&mixture, &[10.0, 10.0]);
             Ok((engine.observe_jets(&plan, &x, &mixed, 1.0, &mut [0.0])?, Vec::new()))
         };
-        (0..5).map(|_| engine.descend(&mut [], &mut gather).unwrap().expect("a lower place").loss).collect()
+        (0..5).map(|_| engine.descend(0, &mut [], &mut gather).unwrap().expect("a lower place").loss).collect()
     };
     let (found, expected) = (run(&mut cuda), run(&mut fused));
     assert!(found.is_sorted_by(|a, b| a > b), "{found:?}");

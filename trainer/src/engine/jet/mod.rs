@@ -51,10 +51,11 @@ pub trait JetEngine: Engine {
     fn look(&mut self, plan: &Plan, x: &[f32], observation: &dyn JetObservation, extra: usize) -> Result<f64>;
 
     /// One step of L-BFGS over the trained numbers and those `beside` them. `gather` gathers gradients as the `observe`
-    /// methods do and gives the loss they are of, with its slopes by the numbers beside; it must be the same function
-    /// every time, and is asked for the place that is taken last. Nothing where f32 can tell no lower place.
+    /// methods do and gives the loss they are of, with its slopes by the numbers beside; it must be the same function as
+    /// long as `function` is the same number, and is asked for the place that is taken last. What is known of the curvature
+    /// outlives a change of function, so it should be a small one. Nothing where f32 can tell no lower place.
     ///
     /// # Errors
     /// Those of `gather`, and those of the device.
-    fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>>;
+    fn descend(&mut self, function: u64, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>>;
 }

@@ -9,6 +9,10 @@ use super::{Axis, Coefficient, Equation, Field, Place, Term, nodes, spectral::la
 type Number = Complex<f64>;
 
 /// w_t + (u, v)·∇w = ν·Δw with w = v_x - u_y, periodic (the form of arXiv 2308.08468, section 7; the start is our own).
+///
+/// These alone leave open whether everything drifts: with any uniform U(t), u + U and w(x - ∫U) satisfy them too. That the
+/// total pressure p is periodic settles it, by the momentum equation in its rotational form,
+/// (u, v)_t + w·(-v, u) = -∇p - ν·(w_y, -w_x), which takes first derivatives only.
 #[derive(Debug)]
 pub(super) struct NavierStokes;
 
@@ -27,7 +31,7 @@ impl Equation for NavierStokes {
     }
 
     fn formula(&self) -> &'static str {
-        "w_t + u·w_x + v·w_y = nu·Δw, u_x + v_y = 0, w = v_x - u_y, periodic in x and y, from two vortices"
+        "w_t + u·w_x + v·w_y = nu·Δw, u_x + v_y = 0, w = v_x - u_y, total pressure p, periodic in x and y, from two vortices"
     }
 
     fn axes(&self) -> Vec<Axis> {
@@ -35,7 +39,7 @@ impl Equation for NavierStokes {
     }
 
     fn outputs(&self) -> Vec<(&'static str, f64)> {
-        vec![("u", 1.0), ("v", 1.0), ("w", 2.5)]
+        vec![("u", 1.0), ("v", 1.0), ("w", 2.5), ("p", 1.0)]
     }
 
     fn coefficients(&self) -> Vec<Coefficient> {
@@ -43,11 +47,22 @@ impl Equation for NavierStokes {
     }
 
     fn terms(&self) -> Vec<Term> {
-        let derivatives = ["u", "v", "w", "w_t", "w_x", "w_y", "Δw", "u_x", "u_y", "v_x", "v_y"];
         vec![
-            Term::new("equation", Place::Inside, derivatives, |p, [u, v, w, w_t, w_x, w_y, lw, u_x, u_y, v_x, v_y]| {
-                [w_t + u * w_x + v * w_y - p.c[0] * lw, u_x + v_y, w - v_x + u_y]
-            }),
+            Term::new(
+                "equation",
+                Place::Inside,
+                ["u", "v", "w", "u_t", "u_x", "u_y", "v_t", "v_x", "v_y", "w_t", "w_x", "w_y", "Δw", "p_x", "p_y"],
+                |p, [u, v, w, u_t, u_x, u_y, v_t, v_x, v_y, w_t, w_x, w_y, lw, p_x, p_y]| {
+                    let nu = p.c[0];
+                    [
+                        w_t + u * w_x + v * w_y - nu * lw,
+                        u_x + v_y,
+                        w - v_x + u_y,
+                        u_t - v * w + p_x + nu * w_y,
+                        v_t + u * w + p_y - nu * w_x,
+                    ]
+                },
+            ),
             Term::new("initial", Place::Low(0), ["u", "v", "w"], |p, [u, v, w]| {
                 let [u0, v0, w0] = start(p.x[1], p.x[2]);
                 [u - u0, v - v0, w - w0]
@@ -71,7 +86,10 @@ impl Equation for NavierStokes {
         let values = (0..times)
             .flat_map(|n| closed.clone().map(move |i| (n, i)))
             .flat_map(|(n, i)| closed.clone().map(move |j| (n, i, j)))
-            .flat_map(|(n, i, j)| node(n, i, j))
+            .flat_map(|(n, i, j)| {
+                let [u, v, w] = node(n, i, j);
+                [u, v, w, f64::NAN]
+            })
             .collect();
         let around = nodes((0.0, TAU), places + 1);
         Field::grid(&[&nodes((0.0, END), times), &around, &around], values)
@@ -82,7 +100,7 @@ impl Equation for NavierStokes {
         [signal]
         points = 1024
         [signal.weights]
-        initial = 100.0
+        initial = 5.0
         [network.mapping]
         kind = 'periodic'
         harmonics = 3
@@ -195,37 +213,42 @@ mod tests {
         let value = |time: usize, i: usize, j: usize, k: usize| all[(time * n + i % n) * n + j % n][k];
         let dx = TAU / n as f64;
         // Differences of order 4 along x and y, of order 2 in time.
-        let by = |i: usize, j: usize, axis: usize, k: usize| {
-            let at = |m: usize| if axis == 0 { value(1, i + n + m - 2, j, k) } else { value(1, i, j + n + m - 2, k) };
+        let slope = |value: &dyn Fn(usize, usize) -> f64, i: usize, j: usize, axis: usize| {
+            let at = |m: usize| if axis == 0 { value(i + n + m - 2, j) } else { value(i, j + n + m - 2) };
             (8.0 * (at(3) - at(1)) - (at(4) - at(0))) / (12.0 * dx)
         };
+        let by = |i: usize, j: usize, axis: usize, k: usize| slope(&|i, j| value(1, i, j, k), i, j, axis);
         let twice = |i: usize, j: usize, axis: usize, k: usize| {
             let at = |m: usize| if axis == 0 { value(1, i + n + m - 2, j, k) } else { value(1, i, j + n + m - 2, k) };
             (16.0 * (at(3) + at(1)) - 30.0 * at(2) - at(4) - at(0)) / (12.0 * dx * dx)
         };
         let (term, c) = (&NavierStokes.terms()[0], [Dual::constant(nu)]);
-        for (i, j) in (0..n).step_by(5).flat_map(|i| (0..n).step_by(7).map(move |j| (i, j))) {
-            let w_t = (value(2, i, j, 2) - value(0, i, j, 2)) / (2.0 * h);
+        let nodes = || (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
+        let mut left = [Vec::new(), Vec::new()];
+        for (i, j) in nodes() {
+            let [u_t, v_t, w_t] = [0, 1, 2].map(|k| (value(2, i, j, k) - value(0, i, j, k)) / (2.0 * h));
             let [u, v, w] = [0, 1, 2].map(|k| value(1, i, j, k));
+            let [[u_x, u_y], [v_x, v_y], [w_x, w_y]] = [0, 1, 2].map(|k| [by(i, j, 0, k), by(i, j, 1, k)]);
             let laplacian = twice(i, j, 0, 2) + twice(i, j, 1, 2);
-            let derivatives = [
-                u,
-                v,
-                w,
-                w_t,
-                by(i, j, 0, 2),
-                by(i, j, 1, 2),
-                laplacian,
-                by(i, j, 0, 0),
-                by(i, j, 1, 0),
-                by(i, j, 0, 1),
-                by(i, j, 1, 1),
-            ]
-            .map(Dual::constant);
+            let derivatives = [u, v, w, u_t, u_x, u_y, v_t, v_x, v_y, w_t, w_x, w_y, laplacian, 0.0, 0.0];
             let at = At { x: &[0.0; 3], c: &c, data: &[] };
-            for r in term.residual(&at, &derivatives) {
+            let residual = term.residual(&at, &derivatives.map(Dual::constant));
+            for r in &residual[..3] {
                 assert!(r.value().abs() < 5e-3, "{i} {j}: {:e}", r.value());
             }
+            left.iter_mut().zip(&residual[3..]).for_each(|(left, r)| left.push(f64::from(r.value())));
+        }
+        // Without a pressure, what is left of the momentum must be the gradient of something periodic: it has no mean, so
+        // that nothing drifts, and no curl.
+        for left in &left {
+            assert!(left.iter().sum::<f64>().abs() < 1e-5 * left.len() as f64);
+            assert!(left.iter().any(|r| r.abs() > 0.1));
+        }
+        let left = &left;
+        let at = |k: usize| move |i: usize, j: usize| left[k][i % n * n + j % n];
+        for (i, j) in nodes() {
+            let curl = slope(&at(1), i, j, 0) - slope(&at(0), i, j, 1);
+            assert!(curl.abs() < 2e-2, "{i} {j}: {curl:e}");
         }
     }
 

@@ -32,7 +32,10 @@ pub struct Curriculum {
     pub coefficient: String,
     /// Its value at the first step; from there it goes evenly to its own.
     pub from: f64,
-    /// Share of all steps at which it gets there, above 0 to 1.
+    /// Share of all steps, those of L-BFGS too, at which it begins to move.
+    #[serde(default)]
+    pub start: f64,
+    /// Share of all steps at which it gets there, above `start` to 1.
     pub share: f64,
 }
 
@@ -134,8 +137,9 @@ impl SignalRecord for PdeConfig {
         }
         if let Some(c) = &self.curriculum {
             coefficient(&c.coefficient, c.from, "curriculum")?;
-            if !(c.share > 0.0 && c.share <= 1.0) {
-                return refuse("curriculum.share", c.share.to_string(), "above 0 to 1");
+            if !(c.start >= 0.0 && c.share > c.start && c.share <= 1.0) {
+                let found = format!("{} and start {}", c.share, c.start);
+                return refuse("curriculum.share", found, "0 <= start < share <= 1");
             }
         }
         let terms: Vec<&str> = known.terms().iter().map(|t| t.name).collect();

@@ -172,8 +172,8 @@ impl Observed for Pde {
         self.training.gather(engine, step)
     }
 
-    fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
-        self.training.settle(engine)
+    fn settle(&mut self, engine: &mut dyn Engine, step: u64) -> Result<Option<StepReport>> {
+        self.training.settle(engine, step)
     }
 
     fn finish(&mut self, engine: &mut dyn Engine) -> Result<()> {

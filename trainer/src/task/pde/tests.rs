@@ -96,6 +96,30 @@ fn time_opens_and_coefficients_arrive() {
     assert_eq!(other.state(), state);
 }
 
+/// Within L-BFGS a coefficient moves as well, but stays for a while.
+#[test]
+fn a_coefficient_arrives_within_lbfgs() {
+    let own = "[signal.curriculum]\ncoefficient = 'c'\nfrom = 10.0\nstart = 0.25\nshare = 0.75\n\
+               [network]\nhidden = 8\ndepth = 1\n[training]\nsteps = 500\nlbfgs = 1500";
+    let (config, mut pde) = open("advection", own);
+    let at = |step| pde.training.coefficient_at(step);
+    assert_eq!((at(1), at(501), at(750)), (10.0, 10.0, 10.0));
+    assert_eq!((at(751), at(1001), at(1250), at(1251)), (15.0, 20.0, 20.0, 25.0));
+    assert_eq!((at(1501), at(2000), at(u64::MAX)), (30.0, 30.0, 30.0));
+    // Where it moves the loss does, at the same place.
+    let mut engine = engine_of(&config, &pde);
+    let mut loss = |step| pde.settle(engine.as_mut(), step).unwrap().unwrap().loss;
+    let (low, next) = ((501..530).map(&mut loss).last().unwrap(), loss(1501));
+    assert!(next > 1.2 * low, "{low} {next}");
+    for (start, share) in [(0.75, 0.25), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)] {
+        let own = format!("[signal]\nequation = 'advection'\n{own}")
+            .replace("start = 0.25\nshare = 0.75", &format!("start = {start:?}\nshare = {share:?}"));
+        let layers = [defaults(equation("advection").unwrap(), &[]), own.parse().unwrap()];
+        let error = config::resolve::<PdeConfig>(layers).unwrap_err().to_string();
+        assert!(error.contains("curriculum.share") && error.contains(&format!("{share:?}")), "{error}");
+    }
+}
+
 /// Runs in a folder of their own, small and quick.
 struct Runs(tempfile::TempDir);
 

@@ -19,6 +19,8 @@ use crate::{
 
 /// Points of a step of L-BFGS over those of any other: they stay the same, so they must be dense.
 const DENSER: usize = 4;
+/// Steps of L-BFGS for which a coefficient that moves stays the same, as the loss must.
+const STAGE: u64 = 250;
 
 /// What an equation asks of a network, step by step.
 pub struct Training {
@@ -39,6 +41,8 @@ pub struct Training {
     prepared: Vec<Prepared>,
     config: PdeConfig,
     steps: u64,
+    /// Those of L-BFGS too.
+    all_steps: u64,
     learning_rate: f64,
     schedule: Schedule,
     collocation: Collocation,
@@ -95,6 +99,7 @@ impl Training {
             weights: terms.iter().map(|t| record.weights.get(t.name).map_or(1.0, |w| *w as f32)).collect(),
             losses: vec![f64::NAN; terms.len()],
             steps: config.training.steps,
+            all_steps: config.training.all_steps(),
             learning_rate: config.training.learning_rate,
             schedule: config.training.schedule,
             collocation: Collocation::new(seed, record.sampler),
@@ -136,6 +141,11 @@ impl Training {
         }
     }
 
+    /// The step whose coefficients hold at `step`: itself, and within L-BFGS the first of [`STAGE`].
+    fn stage(&self, step: u64) -> u64 {
+        step - step.saturating_sub(self.steps + 1) % STAGE
+    }
+
     /// Coefficients at `step`; those that are sought are variables of the last lanes.
     fn duals(&self, step: u64) -> Vec<Dual> {
         let names = self.equation.coefficients();
@@ -145,7 +155,8 @@ impl Training {
             }
             let ramp = self.config.curriculum.as_ref().filter(|c| c.coefficient == names[i].name);
             Dual::constant(ramp.map_or(value, |c| {
-                let share = (self.done(step) / c.share).min(1.0);
+                let done = (self.stage(step) - 1) as f64 / self.all_steps as f64;
+                let share = ((done - c.start) / (c.share - c.start)).clamp(0.0, 1.0);
                 c.from + (value - c.from) * share
             }))
         };
@@ -231,13 +242,13 @@ impl Training {
     ///
     /// # Errors
     /// Those of [`Training::gather`].
-    pub fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+    pub fn settle(&mut self, engine: &mut dyn Engine, step: u64) -> Result<Option<StepReport>> {
         let engine = self.jets(engine)?;
+        let first = self.steps + 1;
         let mut logs: Vec<f32> = self.sought.iter().map(|(_, state)| state[0]).collect();
-        let report = engine.descend(&mut logs, &mut |engine, logs| {
+        let report = engine.descend(self.stage(step), &mut logs, &mut |engine, logs| {
             self.hold(logs);
-            let step = self.steps + 1;
-            let slopes = self.observe(engine, step, &self.duals(step), DENSER)?;
+            let slopes = self.observe(engine, first, &self.duals(step), DENSER)?;
             let loss = self.losses.iter().zip(&self.weights).map(|(l, w)| l * f64::from(*w)).sum();
             let by_log = |(slope, (index, _)): (f64, &(usize, _))| (slope * self.coefficients[*index]) as f32;
             Ok((loss, slopes.into_iter().zip(&self.sought).map(by_log).collect()))
@@ -258,7 +269,7 @@ impl Training {
     /// Those of [`Training::gather`].
     pub fn residuals(&self, engine: &mut dyn Engine, points: &[f64]) -> Result<Vec<(&'static str, Vec<f32>)>> {
         let engine = self.jets(engine)?;
-        let (c, x) = (self.duals(self.steps + 1), self.to_network(points));
+        let (c, x) = (self.duals(u64::MAX), self.to_network(points));
         let inside = (0..self.terms.len()).filter(|&k| self.terms[k].place == Place::Inside);
         inside.map(|k| Ok((self.terms[k].name, self.sizes(engine, k, &x, &c)?))).collect()
     }

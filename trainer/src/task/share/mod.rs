@@ -47,7 +47,7 @@ use crate::{
     network::{ActivationKind, Network},
     rng::Rng,
     signal::{self, Quantity, Signal},
-    train::{self, Checkpoint, Metrics, Progress, RunFolder, Stop, run_folder::MetricsLog},
+    train::{self, Checkpoint, Metrics, Progress, RunFolder, run_folder::MetricsLog},
 };
 
 /// File of the base in the folder of results.
@@ -221,13 +221,8 @@ fn train(
     };
     let mut progress = Progress::new(from, config.training.all_steps(), quiet);
     let outcome = train::fit(engine.as_mut(), &config.training, from, &mut training, interrupt, &mut progress)?;
-    match outcome.stop {
-        Stop::Interrupted => return Err(Error::ComparisonInterrupted),
-        Stop::Diverged { at, loss } => {
-            let message = format!("training diverged at step {at} (loss {loss:.3e}); try a smaller --lr");
-            return Err(Error::Training(message));
-        }
-        Stop::Steps | Stop::Target | Stop::Settled => {}
+    if !outcome.stop.ended()? {
+        return Err(Error::ComparisonInterrupted);
     }
     let trained = (&network, engine.as_ref());
     let bytes = finish::base(trained, &sampled, RIDGE, &config, &normalization, &description)?;

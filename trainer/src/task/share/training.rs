@@ -117,11 +117,11 @@ impl Objective for Training<'_> {
         self.observe(engine, &drawn)
     }
 
-    fn settle(&mut self, engine: &mut dyn Engine) -> Result<Option<StepReport>> {
+    fn settle(&mut self, engine: &mut dyn Engine, _step: u64) -> Result<Option<StepReport>> {
         // Engines without L-BFGS end where Adam does.
         let Ok(engine) = engine.jets(&[]) else { return Ok(None) };
         let drawn = self.settling.take().unwrap_or_else(|| self.draw(0, SETTLING * self.config.training.batch));
-        let report = engine.descend(&mut [], &mut |engine, _| Ok((self.observe(engine, &drawn)?, Vec::new())));
+        let report = engine.descend(0, &mut [], &mut |engine, _| Ok((self.observe(engine, &drawn)?, Vec::new())));
         self.settling = Some(drawn);
         report
     }

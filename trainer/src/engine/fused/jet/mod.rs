@@ -81,8 +81,8 @@ impl JetEngine for FusedEngine {
         Ok(self.run(Vec::new(), plan, x, observation, None, extra)?.iter().map(|p| p.sum).sum())
     }
 
-    fn descend(&mut self, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
-        descend(self, beside, gather)
+    fn descend(&mut self, function: u64, beside: &mut [f32], gather: &mut Gather<'_>) -> Result<Option<StepReport>> {
+        descend(self, function, beside, gather)
     }
 }
 
