@@ -80,7 +80,7 @@ struct PdeArgs {
     /// Share of the points that are held where the residual is largest
     #[arg(long, value_name = "SHARE", conflicts_with = "resume")]
     refine: Option<f64>,
-    /// Steps of L-BFGS after the others, at four times the points, the same ones every step [default: 0]
+    /// Steps of L-BFGS after the others, at four times the points, the same ones every step [default: the equation's own]
     #[arg(long, value_name = "STEPS")]
     lbfgs: Option<u64>,
     /// Learning rate of a sought coefficient's logarithm over that of the network

@@ -33,8 +33,8 @@ pub trait Objective {
         None
     }
 
-    /// One step of L-BFGS on a loss that stays the same, where the plan has such steps; nothing where there is no lower
-    /// place.
+    /// `step` (from 1, those of Adam too) as one of L-BFGS on a loss that stays the same for many of them, where the plan
+    /// has such steps; nothing where there is no lower place. A function of seed and step alone, as [`Objective::gather`].
     ///
     /// # Errors
     /// Those of the engine, and [`Error::Config`] where there is no such loss.

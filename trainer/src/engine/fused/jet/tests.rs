@@ -5,10 +5,10 @@ use crate::{
         contract::samples,
         jet::{
             MAX_ORDER,
-            contract::{Mixture, Scaled, closed_form, every_activation, every_network, everything},
+            contract::{Mixture, Scaled, every_activation, every_network, everything},
         },
     },
-    network::{ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameter},
+    network::{ActivationKind, ArchitectureKind, MappingConfig, Network, NetworkConfig, Parameter, Parameterization},
     rng::Rng,
     tolerance,
 };
@@ -29,7 +29,46 @@ fn jets_and_their_gradients_equal_the_slow_twin_for_every_activation() {
 
 #[test]
 fn one_neuron_has_the_derivatives_of_its_closed_form() {
-    closed_form(MAX_ORDER, make);
+    // u = sin(2π(0.3x - 0.2y)·…): the mixed derivatives of sin(a·x + b·y) are powers of a and b times a wave.
+    let config = NetworkConfig {
+        mapping: MappingConfig::None,
+        parameterization: Parameterization::Plain,
+        output_activation: ActivationKind::Sine,
+        omega0_first: std::f64::consts::TAU,
+        ..NetworkConfig::new(ArchitectureKind::Mlp, 1, 0)
+    };
+    let (network, mut start) = Network::new(&config, 2, 1, &mut Rng::new(0)).unwrap();
+    let (a, b) = (0.3f32, -0.2f32);
+    start[0].values = vec![a, b];
+    let mut engine = make(&network, &start).unwrap();
+    let wanted = everything(MAX_ORDER);
+    let (plan, combinations) = Plan::new(&[1.0, 1.0], &wanted).unwrap();
+    struct Closed<'a>(&'a Mixture, &'a [Wanted], [f64; 2], [f64; 2]);
+    impl JetObservation for Closed<'_> {
+        fn observe(&self, _: Range<usize>, jets: &[f32], _: &mut [f32], _: &mut [f64]) -> f64 {
+            let ([a, b], [x, y]) = (self.2, self.3);
+            let phase = a * x + b * y;
+            for (found, wanted) in self.0.values(jets, 1, 0, 0).iter().zip(self.1) {
+                let expected = match wanted {
+                    Wanted::Laplacian(_) => -(a * a + b * b) * phase.sin(),
+                    Wanted::Partial(axes) => {
+                        let factor: f64 = axes.iter().map(|&i| [a, b][i]).product();
+                        factor * (phase + axes.len() as f64 * std::f64::consts::FRAC_PI_2).sin()
+                    }
+                };
+                assert!(
+                    (found - expected).abs() < tolerance::JET * (1.0 + expected.abs()),
+                    "{wanted:?} {found} {expected}"
+                );
+            }
+            1.0
+        }
+    }
+    let tau = std::f64::consts::TAU;
+    let mixture = Mixture { combinations, outputs: 1 };
+    let x = [0.4f32, -0.7];
+    let closed = Closed(&mixture, &wanted, [tau * f64::from(a), tau * f64::from(b)], x.map(f64::from));
+    assert_eq!(engine.jets(&[&plan]).unwrap().look(&plan, &x, &closed, 0).unwrap(), 1.0);
 }
 
 #[test]
