@@ -68,6 +68,9 @@ fn time_opens_and_coefficients_arrive() {
                [network]\nhidden = 8\ndepth = 1\n[training]\nsteps = 80";
     let (config, mut pde) = open("advection", own);
     let mut engine = engine_of(&config, &pde);
+    assert_eq!(pde.training.coefficient_at(1), 1.0);
+    assert!((pde.training.coefficient_at(21) - 15.5).abs() < 1e-4);
+    assert_eq!(pde.training.coefficient_at(41), 30.0);
     let adam = |step| AdamStep {
         learning_rate: 1e-3,
         beta1: 0.9,
@@ -84,9 +87,6 @@ fn time_opens_and_coefficients_arrive() {
     assert_eq!(pde.training.open_until(1), 0.25);
     assert_eq!(pde.training.open_until(11), 0.5);
     assert_eq!(pde.training.open_until(41), 1.0);
-    assert_eq!(pde.training.coefficient_at(1), 1.0);
-    assert!((pde.training.coefficient_at(21) - 15.5).abs() < 1e-4);
-    assert_eq!(pde.training.coefficient_at(41), 30.0);
     let state = pde.state();
     let refined = state.iter().find(|p| p.name == "refined").unwrap();
     assert_eq!(refined.shape, [16, 2]);
@@ -111,6 +111,11 @@ fn a_coefficient_arrives_within_lbfgs() {
     let mut loss = |step| pde.settle(engine.as_mut(), step).unwrap().unwrap().loss;
     let (low, next) = ((501..530).map(&mut loss).last().unwrap(), loss(1501));
     assert!(next > 1.2 * low, "{low} {next}");
+    // There it stays, though the run grows longer.
+    let (_, mut longer) = open("advection", &own.replace("lbfgs = 1500", "lbfgs = 15000"));
+    assert_eq!(longer.training.coefficient_at(2001), 10.0);
+    longer.restore(&pde.state()).unwrap();
+    assert_eq!(longer.training.coefficient_at(2001), 30.0);
     for (start, share) in [(0.75, 0.25), (0.5, 0.5), (-0.1, 0.5), (0.5, 1.1)] {
         let own = format!("[signal]\nequation = 'advection'\n{own}")
             .replace("start = 0.25\nshare = 0.75", &format!("start = {start:?}\nshare = {share:?}"));

@@ -4,7 +4,10 @@ mod points;
 
 use std::sync::Mutex;
 
-use super::{balance, config::PdeConfig};
+use super::{
+    balance,
+    config::{Curriculum, PdeConfig},
+};
 use crate::{
     config::RunConfig,
     domain::Collocation,
@@ -49,6 +52,8 @@ pub struct Training {
     seed: u64,
     /// Index, logarithm and Adam's moments of each coefficient that is sought.
     sought: Vec<(usize, [f32; 3])>,
+    /// Whether the coefficient that begins elsewhere is where it goes: there it stays, though a run grows longer.
+    arrived: bool,
     /// Points held where the residual is large, in the network's units.
     refined: Vec<f32>,
     /// Where the solution is measured, in the network's units, and what is measured there.
@@ -105,6 +110,7 @@ impl Training {
             collocation: Collocation::new(seed, record.sampler),
             seed,
             config: record,
+            arrived: false,
             refined: Vec::new(),
             data: (Vec::new(), Vec::new()),
             equation,
@@ -154,16 +160,23 @@ impl Training {
                 return Dual::variable(value as f32, LANES - self.sought.len() + lane);
             }
             let ramp = self.config.curriculum.as_ref().filter(|c| c.coefficient == names[i].name);
-            Dual::constant(ramp.map_or(value, |c| {
-                let done = (self.stage(step) - 1) as f64 / self.all_steps as f64;
-                let share = ((done - c.start) / (c.share - c.start)).clamp(0.0, 1.0);
-                c.from + (value - c.from) * share
-            }))
+            Dual::constant(ramp.map_or(value, |c| c.from + (value - c.from) * self.ramp(c, step)))
         };
         self.coefficients.iter().enumerate().map(value).collect()
     }
 
-    /// Share of all steps before `step`.
+    /// How much of its way a coefficient has gone at `step`.
+    fn ramp(&self, c: &Curriculum, step: u64) -> f64 {
+        let done = (self.stage(step) - 1) as f64 / self.all_steps as f64;
+        if self.arrived { 1.0 } else { ((done - c.start) / (c.share - c.start)).clamp(0.0, 1.0) }
+    }
+
+    /// Notes where a coefficient arrives.
+    fn note_arrival(&mut self, step: u64) {
+        self.arrived = self.config.curriculum.as_ref().is_some_and(|c| self.ramp(c, step) == 1.0);
+    }
+
+    /// Share of Adam's steps before `step`.
     fn done(&self, step: u64) -> f64 {
         (step - 1) as f64 / self.steps as f64
     }
@@ -210,6 +223,7 @@ impl Training {
     /// [`Error::Config`] for an engine that does not carry the derivatives, or for a residual that is no number.
     pub fn gather(&mut self, engine: &mut dyn Engine, step: u64) -> Result<f64> {
         let engine = self.jets(engine)?;
+        self.note_arrival(step);
         let c = self.duals(step);
         if self.config.refine > 0.0 && (step - 1).is_multiple_of(self.config.refine_every) {
             self.refine(engine, step, &c)?;
@@ -244,6 +258,7 @@ impl Training {
     /// Those of [`Training::gather`].
     pub fn settle(&mut self, engine: &mut dyn Engine, step: u64) -> Result<Option<StepReport>> {
         let engine = self.jets(engine)?;
+        self.note_arrival(step);
         let first = self.steps + 1;
         let mut logs: Vec<f32> = self.sought.iter().map(|(_, state)| state[0]).collect();
         let report = engine.descend(self.stage(step), &mut logs, &mut |engine, logs| {
@@ -348,6 +363,9 @@ impl Training {
             let shape = vec![self.refined.len() / self.axes.len(), self.axes.len()];
             state.push(Parameter { name: "refined".into(), shape, values: self.refined.clone() });
         }
+        if self.arrived {
+            state.push(Parameter { name: "arrived".into(), shape: vec![1], values: vec![1.0] });
+        }
         if !self.sought.is_empty() {
             let values: Vec<f32> = self.sought.iter().flat_map(|s| s.1).collect();
             state.push(Parameter { name: "sought".into(), shape: vec![self.sought.len(), 3], values });
@@ -364,6 +382,7 @@ impl Training {
         if let Some(refined) = state.iter().find(|p| p.name == "refined") {
             self.refined.clone_from(&refined.values);
         }
+        self.arrived = state.iter().any(|p| p.name == "arrived");
         if !self.sought.is_empty() {
             let values = find(state, "sought", &[self.sought.len(), 3])?;
             let values = values.as_chunks::<3>().0;
