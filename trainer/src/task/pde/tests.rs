@@ -111,6 +111,14 @@ fn a_coefficient_arrives_within_lbfgs() {
     let mut loss = |step| pde.settle(engine.as_mut(), step).unwrap().unwrap().loss;
     let (low, next) = ((501..530).map(&mut loss).last().unwrap(), loss(1501));
     assert!(next > 1.2 * low, "{low} {next}");
+    // Nothing lower at one stage is no end before the last one.
+    let own = own.replace("hidden = 8", "hidden = 2");
+    let (config, mut small) = open("advection", &own);
+    let mut engine = engine_of(&config, &small);
+    let mut settle = |step| small.settle(engine.as_mut(), step).unwrap();
+    let rests = (0..20_000).find(|_| settle(501).unwrap().gradient_norm == 0.0);
+    let (last, next) = (settle(750).unwrap(), settle(1001).unwrap());
+    assert!(rests.is_some() && last.gradient_norm == 0.0 && next.gradient_norm > 0.0, "{rests:?} {last:?} {next:?}");
     // There it stays, though the run grows longer.
     let (_, mut longer) = open("advection", &own.replace("lbfgs = 1500", "lbfgs = 15000"));
     assert_eq!(longer.training.coefficient_at(2001), 10.0);

@@ -54,6 +54,8 @@ pub struct Training {
     sought: Vec<(usize, [f32; 3])>,
     /// Whether the coefficient that begins elsewhere is where it goes: there it stays, though a run grows longer.
     arrived: bool,
+    /// The stage of L-BFGS at whose coefficients there is nothing lower.
+    rests: Option<u64>,
     /// Points held where the residual is large, in the network's units.
     refined: Vec<f32>,
     /// Where the solution is measured, in the network's units, and what is measured there.
@@ -111,6 +113,7 @@ impl Training {
             seed,
             config: record,
             arrived: false,
+            rests: None,
             refined: Vec::new(),
             data: (Vec::new(), Vec::new()),
             equation,
@@ -259,9 +262,14 @@ impl Training {
     pub fn settle(&mut self, engine: &mut dyn Engine, step: u64) -> Result<Option<StepReport>> {
         let engine = self.jets(engine)?;
         self.note_arrival(step);
-        let first = self.steps + 1;
+        let (first, stage) = (self.steps + 1, self.stage(step));
+        // Nothing lower is no end where the loss is still to change.
+        let moves = self.config.curriculum.is_some() && !self.arrived;
+        if moves && self.rests == Some(stage) {
+            return Ok(Some(StepReport { loss: self.losses.iter().sum(), gradient_norm: 0.0 }));
+        }
         let mut logs: Vec<f32> = self.sought.iter().map(|(_, state)| state[0]).collect();
-        let report = engine.descend(self.stage(step), &mut logs, &mut |engine, logs| {
+        let report = engine.descend(stage, &mut logs, &mut |engine, logs| {
             self.hold(logs);
             let slopes = self.observe(engine, first, &self.duals(step), DENSER)?;
             let loss = self.losses.iter().zip(&self.weights).map(|(l, w)| l * f64::from(*w)).sum();
@@ -269,6 +277,10 @@ impl Training {
             Ok((loss, slopes.into_iter().zip(&self.sought).map(by_log).collect()))
         })?;
         self.hold(&logs);
+        if moves && report.is_none() {
+            self.rests = Some(stage);
+            return self.settle(engine, step);
+        }
         Ok(report.map(|report| StepReport { loss: self.losses.iter().sum(), ..report }))
     }
 
