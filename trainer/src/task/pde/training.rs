@@ -269,7 +269,9 @@ impl Training {
             return Ok(Some(StepReport { loss: self.losses.iter().sum(), gradient_norm: 0.0 }));
         }
         let mut logs: Vec<f32> = self.sought.iter().map(|(_, state)| state[0]).collect();
-        let report = engine.descend(stage, &mut logs, &mut |engine, logs| {
+        // Where nothing moves, what the last step ended at is not looked at again.
+        let function = if moves { stage } else { 0 };
+        let report = engine.descend(function, &mut logs, &mut |engine, logs| {
             self.hold(logs);
             let slopes = self.observe(engine, first, &self.duals(step), DENSER)?;
             let loss = self.losses.iter().zip(&self.weights).map(|(l, w)| l * f64::from(*w)).sum();
